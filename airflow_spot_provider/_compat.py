@@ -1,0 +1,40 @@
+"""The one place for what differs between Airflow versions (3.0 to 3.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger
+from asgiref.sync import sync_to_async
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+
+TRIGGERS_HAVE_ON_KILL = hasattr(BaseTrigger, "on_kill")
+"""Airflow 3.3 awaits ``on_kill()`` of a trigger when a user clears, fails or succeeds its deferred task."""
+
+_STILL_WAITED_FOR = frozenset({"deferred", "running"})
+
+
+async def was_killed_by_user(task_instance: RuntimeTaskInstanceProtocol | None) -> bool:
+    """Tell a user's kill from a triggerer's shutdown, for Airflow before 3.3, where both only cancel the trigger.
+
+    :param task_instance: the trigger's task instance; None where there is none (``dag.test()``).
+    :return: True if the task instance is no longer deferred (nor running again, with the job adopted).
+    :raises Exception: what the supervisor raises when it does not answer, as during a shutdown.
+    """
+    if task_instance is None:
+        return False
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states: dict[str, Any] = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+        dag_id=task_instance.dag_id,
+        task_ids=[task_instance.task_id],
+        run_ids=[task_instance.run_id],
+        map_index=task_instance.map_index,
+    )
+    by_task = states.get(task_instance.run_id, {})
+    key = task_instance.task_id
+    if task_instance.map_index is not None and task_instance.map_index >= 0:
+        key = f"{key}_{task_instance.map_index}"
+    return by_task.get(key) not in _STILL_WAITED_FOR

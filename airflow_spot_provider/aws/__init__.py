@@ -1,0 +1,1 @@
+"""Talking to AWS beyond one call: watching a job, and which errors are worth a retry."""

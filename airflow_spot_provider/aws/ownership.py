@@ -1,0 +1,123 @@
+"""Which training job is whose: the tags by which tries of a task find, take over, and let go of their jobs.
+
+A try that wants a job and a kill that wants to stop it may run at the same moment. Each therefore writes its own tag first
+and reads the other's after: whichever comes second sees the first, and they never both act.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from airflow_spot_provider.training import TaskIdentity, TrainingJobNotFound, outcome_of
+
+log = logging.getLogger(__name__)
+
+
+class TrainingJobs(Protocol):
+    """What is asked of SageMaker here; ``SageMakerSpotHook`` does it."""
+
+    def get_training_job(self, job_name: str) -> dict[str, Any]:
+        """DescribeTrainingJob; TrainingJobNotFound if there is none."""
+        ...
+
+    def stop_training_job(self, job_name: str) -> bool:
+        """StopTrainingJob; False if it has ended."""
+        ...
+
+    def get_tags(self, job_arn: str) -> dict[str, str]:
+        """All tags of a job."""
+        ...
+
+    def add_tags(self, job_arn: str, tags: Mapping[str, str]) -> None:
+        """Put tags on a job."""
+        ...
+
+
+TASK = "airflow-spot:task"
+"""Digest of the task instance that a job belongs to."""
+TRY = "airflow-spot:try"
+"""The try of the task that waits for the job."""
+RELEASED = "airflow-spot:released"
+"""Why no try waits for it any more: ``published`` (its result was) or ``killed`` (by a user)."""
+
+_NOT_IN_A_TAG = re.compile(r"[^\w\s.:/=+\-@]")
+
+
+def tags_of(task: TaskIdentity, try_number: int) -> dict[str, str]:
+    """The tags that a new job gets: whose it is, for the provider (digest, try) and for people (dag, run, task)."""
+    tags = {
+        TASK: task.digest,
+        TRY: str(try_number),
+        "airflow-spot:dag-id": task.dag_id,
+        "airflow-spot:run-id": task.run_id,
+        "airflow-spot:task-id": task.task_id,
+    }
+    if task.map_index >= 0:
+        tags["airflow-spot:map-index"] = str(task.map_index)
+    return {key: _NOT_IN_A_TAG.sub("_", value)[:256] for key, value in tags.items()}
+
+
+def take_over(jobs: TrainingJobs, description: Mapping[str, Any], *, try_number: int) -> bool:
+    """Make this try the one that waits for an existing job.
+
+    :param description: DescribeTrainingJob's answer.
+    :param try_number: this try.
+    :return: False if a kill has let go of the job in the same moment: it must not be waited for.
+    """
+    arn = description["TrainingJobArn"]
+    jobs.add_tags(arn, {TRY: str(try_number)})
+    return RELEASED not in jobs.get_tags(arn)
+
+
+def release(jobs: TrainingJobs, job_arn: str, why: str) -> None:
+    """Say that no try waits for this job any more.
+
+    :param why: ``published`` or ``killed``.
+    """
+    jobs.add_tags(job_arn, {RELEASED: why})
+
+
+def stop_unless_taken_over(
+    jobs: TrainingJobs,
+    job_name: str,
+    *,
+    try_number: int | None,
+    task: TaskIdentity | None = None,
+) -> bool:
+    """Stop a job whose task was killed.
+
+    :param try_number: the try that waited for it; None to stop it whoever waits.
+    :param task: whose job it has to be, where that is not certain yet.
+    :return: whether SageMaker is stopping it now. False if it has ended or gone, is somebody else's, or a later try
+        has taken it over.
+    """
+    try:
+        description = jobs.get_training_job(job_name)
+    except TrainingJobNotFound:
+        return False
+    if outcome_of(description) is not None:
+        return False
+    arn = description["TrainingJobArn"]
+    tags = jobs.get_tags(arn)
+    if (task is not None and tags.get(TASK) != task.digest) or _taken_over(tags, try_number):
+        return False
+    try:
+        release(jobs, arn, "killed")
+    except ClientError as error:
+        # What bills is the job, not the tag: it is stopped all the same.
+        log.warning("%s could not be tagged as killed: %s", job_name, error)
+    if _taken_over(jobs.get_tags(arn), try_number):
+        # It came in between, and will read the tag just written: it stops the job itself and starts a new one.
+        return False
+    return jobs.stop_training_job(job_name)
+
+
+def _taken_over(tags: Mapping[str, str], try_number: int | None) -> bool:
+    """Whether a later try than this one waits for the job."""
+    waiting = tags.get(TRY, "")
+    return try_number is not None and waiting.isdecimal() and int(waiting) > try_number

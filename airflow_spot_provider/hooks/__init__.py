@@ -1,0 +1,1 @@
+"""Hooks: typed calls to SageMaker."""

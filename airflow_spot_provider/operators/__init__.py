@@ -1,0 +1,1 @@
+"""Operators: train on spot, and branch on how it went."""

@@ -1,0 +1,64 @@
+"""What the task log says once a job has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from airflow_spot_provider.aws.watch import Log
+from airflow_spot_provider.hooks.sagemaker_spot import LOG_GROUP, SageMakerSpotHook
+from airflow_spot_provider.training import SpotTrainingResult
+from airflow_spot_provider.training.narration import savings_sentence, table_of
+
+LOG_LINES = 200
+"""How many lines of the training log a task log repeats."""
+
+
+def tell(
+    log: Log,
+    description: Mapping[str, Any],
+    result: SpotTrainingResult,
+    *,
+    spot_wanted: bool,
+) -> None:
+    """Tell the whole story once more: what the trigger logged may not have reached the task's log.
+
+    :param spot_wanted: whether the job was to run on spot; if it did not, that is said.
+    """
+    log.info("%s ended as %s.\n%s", result.job_name, result.outcome, table_of(description))
+    log.info("%s", savings_sentence(result))
+    if spot_wanted and not result.managed_spot:
+        log.warning(
+            "%s describes itself as on demand although spot was asked for: nothing was saved.",
+            result.job_name,
+        )
+
+
+def repeat_training_log(log: Log, hook: SageMakerSpotHook, job_name: str) -> None:
+    """Repeat the newest lines of the training log, and say where the others are."""
+    try:
+        lines, cut = hook.newest_log_lines(job_name, LOG_LINES)
+    except (ClientError, BotoCoreError) as error:
+        log.warning(
+            "The training log cannot be read (%s). It is in CloudWatch Logs, group %s, streams %s/*; reading it needs "
+            "logs:DescribeLogStreams and logs:GetLogEvents.",
+            error,
+            LOG_GROUP,
+            job_name,
+        )
+        return
+    if not lines:
+        log.info("The job wrote no training log.")
+        return
+    log.info("::group::Training log, %s%s lines", "newest " if cut else "", len(lines))
+    for line in lines:
+        log.info("%s", line)
+    log.info("::endgroup::")
+    if cut:
+        log.info(
+            "Older lines are in CloudWatch Logs: group %s, streams %s/*.",
+            LOG_GROUP,
+            job_name,
+        )

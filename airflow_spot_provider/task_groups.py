@@ -1,0 +1,134 @@
+"""Task groups: the usual shapes of spot training in one call."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from airflow.sdk import BaseOperator, Context, Label, TaskGroup, XComArg
+
+from airflow_spot_provider.operators._results import pull_results
+from airflow_spot_provider.operators.branch import SageMakerSpotBranchOperator
+from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
+from airflow_spot_provider.training import (
+    InvalidSpotRequest,
+    Outcome,
+    SpotTrainingError,
+)
+from airflow_spot_provider.training.request import without_spot
+
+Fallback = Literal["on_demand"] | None
+
+
+class SpotTrainingGroup(TaskGroup):
+    """A task group that trains once, on spot or on demand; made by :func:`spot_training_group`."""
+
+    result: BaseOperator
+
+    @property
+    def output(self) -> XComArg:
+        """The result (SpotTrainingResult as JSON) of whichever training ran."""
+        return XComArg(self.result)
+
+
+def spot_training_group(
+    group_id: str,
+    config: dict[str, Any],
+    *,
+    fallback: Fallback = "on_demand",
+    max_wait: float | str | timedelta | None = None,
+    checkpoint_s3_uri: str | None = None,
+    **training: Any,
+) -> SpotTrainingGroup:
+    """Train on spot, and if MaxWait is over before that is done, finish the same training on demand.
+
+    The tasks are ``train_on_spot``, ``how_it_ended`` (the branch), ``train_on_demand`` and ``result`` (the join). Both
+    trainings share the checkpoint prefix, so the second goes on where the first had to stop.
+
+    :param group_id: id of the task group.
+    :param config: members of CreateTrainingJob (templated), for both trainings.
+    :param fallback: ``"on_demand"``, or None to fail the group when spot capacity did not suffice.
+    :param max_wait: MaxWaitTimeInSeconds of the spot training: seconds or a timedelta.
+    :param checkpoint_s3_uri: ``s3://`` prefix of the checkpoints, for both.
+    :param training: further arguments of
+        :class:`~airflow_spot_provider.operators.training.SageMakerSpotTrainingOperator`, for both.
+    :return: the group; ``.output`` is the result of whichever training ran.
+    :raises InvalidSpotRequest: an unknown fallback, or what the operator refuses.
+    """
+    if fallback not in ("on_demand", None):
+        raise InvalidSpotRequest([f"fallback is {fallback!r}; it takes 'on_demand' or None."])
+    both = {"config": config, "checkpoint_s3_uri": checkpoint_s3_uri, **training}
+    group = SpotTrainingGroup(group_id=group_id)
+    with group:
+        on_spot = SageMakerSpotTrainingOperator(
+            task_id="train_on_spot",
+            max_wait=max_wait,
+            accept=(Outcome.COMPLETED, Outcome.MAX_WAIT_TIME_EXCEEDED) if fallback else (Outcome.COMPLETED,),
+            **both,
+        )
+        if fallback is None:
+            group.result = _TrainingResult(task_id="result", training_task_ids=[on_spot.task_id])
+            on_spot >> group.result
+            return group
+        on_demand = _TrainOnDemand(task_id="train_on_demand", **both)
+        group.result = _TrainingResult(
+            task_id="result",
+            training_task_ids=[on_spot.task_id, on_demand.task_id],
+            trigger_rule="none_failed_min_one_success",
+        )
+        how_it_ended = SageMakerSpotBranchOperator(
+            task_id="how_it_ended",
+            training_task_id=on_spot.task_id,
+            on_completed=group.result.task_id,
+            on_max_wait_time_exceeded=on_demand.task_id,
+            trigger_rule="all_success",
+        )
+        on_spot >> how_it_ended
+        how_it_ended >> Label(Outcome.COMPLETED) >> group.result
+        how_it_ended >> Label(Outcome.MAX_WAIT_TIME_EXCEEDED) >> on_demand >> group.result
+    return group
+
+
+class _TrainOnDemand(SageMakerSpotTrainingOperator):
+    """The same training on demand, from the config of the spot training."""
+
+    ui_color = "#e69f00"
+    ui_fgcolor = "#000000"
+
+    def __init__(self, *, config: dict[str, Any], **kwargs: Any) -> None:
+        kwargs["managed_spot"] = False
+        super().__init__(
+            config=without_spot(config) if isinstance(config, dict) else config,
+            **kwargs,
+        )
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        # A config that was a template is known only now.
+        if "config" in self._unmasked:
+            self._unmasked["config"] = _on_demand(self._unmasked["config"])
+        return super().execute(context)
+
+
+class _TrainingResult(BaseOperator):
+    """Pass on the result of the training that was done.
+
+    :param training_task_ids: the trainings, in the order in which they were tried.
+    """
+
+    custom_operator_name = "Training result"
+
+    def __init__(self, *, training_task_ids: list[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.training_task_ids = training_task_ids
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        # The first that completed, not the newest XCom: a cleared group may hold one of an earlier round.
+        for task_id in self.training_task_ids:
+            for result in pull_results(context, task_id):
+                if result.outcome is Outcome.COMPLETED:
+                    return result.to_json()
+        raise SpotTrainingError(f"None of {self.training_task_ids} completed; their logs say why.")
+
+
+def _on_demand(config: Any) -> Any:
+    return without_spot(config) if isinstance(config, dict) else config

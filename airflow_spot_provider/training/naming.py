@@ -1,0 +1,96 @@
+"""Training job names that are idempotency keys."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+from airflow_spot_provider.training.exceptions import InvalidSpotRequest
+
+MAX_JOB_NAME_LENGTH = 63
+"""SageMaker's limit on TrainingJobName."""
+
+_DIGEST_LENGTH = 12
+_JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskIdentity:
+    """Which task instance a job belongs to, whatever the try.
+
+    :param dag_id: Airflow's dag id.
+    :param run_id: Airflow's run id.
+    :param task_id: Airflow's task id, with its task groups.
+    :param map_index: index of a mapped task, -1 if it is not mapped.
+    :param deployment: which Airflow this is. Two deployments that share DAGs, an AWS account and a region
+        (staging and production) need different ones, or they would take each other's jobs for their own.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    deployment: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Twelve lower-case characters (60 bits) that stand for this identity."""
+        fields = [self.deployment, self.dag_id, self.run_id, self.task_id, self.map_index]
+        digest = hashlib.sha256(json.dumps(fields).encode()).digest()
+        return base64.b32encode(digest).decode().lower()[:_DIGEST_LENGTH]
+
+
+def job_name(task: TaskIdentity, attempt: int, *, base: str | None = None) -> str:
+    """Name the training job of one attempt of one task instance.
+
+    The same arguments always give the same name, and SageMaker takes a name only once per account and region:
+    a repeated submit therefore meets its own job instead of starting a second one.
+
+    :param task: the task instance.
+    :param attempt: 1 for the first job of this task instance, 2 for the next.
+    :param base: the name that the user chose, if any. It is used as it is for the first attempt; later ones add
+        their number to it.
+    :return: at most 63 of the characters that SageMaker allows, readable first: dag, task, map index, digest, attempt.
+    :raises InvalidSpotRequest: ``base`` is not a valid training job name, or has no room for the attempt's number.
+    """
+    if base is not None:
+        return checked_job_name(base if attempt == 1 else f"{base}-{attempt}")
+    tail = f"-{task.digest}-{attempt}"
+    if task.map_index >= 0:
+        tail = f"-{task.map_index}{tail}"
+    room = MAX_JOB_NAME_LENGTH - len(tail)
+    return _readable(task.dag_id, task.task_id.rpartition(".")[2], room) + tail
+
+
+def checked_job_name(name: str) -> str:
+    """Return a job name that SageMaker takes.
+
+    :raises InvalidSpotRequest: it is longer than 63 characters, or holds others than letters, digits and hyphens
+        between them (CreateTrainingJob, TrainingJobName).
+    """
+    if len(name) > MAX_JOB_NAME_LENGTH or not _JOB_NAME.fullmatch(name):
+        raise InvalidSpotRequest(
+            [
+                f"TrainingJobName is {name!r} ({len(name)} characters); SageMaker takes 1 to "
+                f"{MAX_JOB_NAME_LENGTH} letters, digits and hyphens, beginning and ending with a letter or digit. "
+                "Shorten it, or leave it out: a readable, unique one is then derived from the task instance."
+            ]
+        )
+    return name
+
+
+def _readable(dag_id: str, task_id: str, room: int) -> str:
+    """Share ``room`` characters between the two, each getting what the other leaves."""
+    dag, task = _slug(dag_id), _slug(task_id)
+    room -= 1
+    dag_room = max(room - len(task), room // 2)
+    dag = dag[:dag_room].rstrip("-")
+    return f"{dag}-{task[: room - len(dag)].rstrip('-')}"
+
+
+def _slug(text: str) -> str:
+    """Only letters, digits and single hyphens inside; never empty."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", text).strip("-") or "x"

@@ -1,0 +1,180 @@
+"""What SageMaker refuses in a training request, and what would do harm on spot, in sentences for the person who wrote it.
+
+Sources: `CreateTrainingJob
+<https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html>`_, `StoppingCondition
+<https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html>`_ and `Managed Spot Training
+<https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html>`_.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+from airflow_spot_provider.training.exceptions import InvalidSpotRequest
+from airflow_spot_provider.training.naming import checked_job_name
+
+Known = Callable[[object], bool]
+"""Tells whether a value can be looked at already: a template cannot, before it is rendered."""
+
+NOT_KNOWN = object()
+"""Stands for a member that cannot be looked at yet."""
+
+MAX_HYPERPARAMETERS = 100
+DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+"""What SageMaker takes for MaxRuntimeInSeconds when it is left out."""
+MAX_WAIT_WITHOUT_CHECKPOINTING_SECONDS = 3_600
+"""SageMaker's limit on MaxWaitTimeInSeconds for built-in algorithms that do not checkpoint."""
+UNCHECKPOINTED_RUNTIME_SECONDS = 3_600
+"""A longer MaxRuntime without checkpoints has to be insisted on."""
+
+NON_CHECKPOINTING_ALGORITHMS = frozenset(
+    {
+        "blazingtext",
+        "factorization-machines",
+        "forecasting-deepar",
+        "ipinsights",
+        "kmeans",
+        "knn",
+        "lda",
+        "linear-learner",
+        "ntm",
+        "object2vec",
+        "pca",
+        "randomcutforest",
+        "seq2seq",
+        "xgboost",
+    }
+)
+"""Image names of SageMaker's built-in algorithms that do not checkpoint (``xgboost`` is the first-generation image;
+``sagemaker-xgboost``, ``image-classification``, ``object-detection`` and ``semantic-segmentation`` do)."""
+
+_ECR_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[^/]+/(?:[^/]+/)*(?P<name>[^/:@]+)(?:[:@].*)?")
+
+
+def general_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
+    """What SageMaker would refuse, spot or not."""
+    name = member_of(request, "TrainingJobName", known=known)
+    if isinstance(name, str):
+        try:
+            checked_job_name(name)
+        except InvalidSpotRequest as error:
+            yield from error.problems
+    for path in (("RoleArn",), ("OutputDataConfig", "S3OutputPath"), ("StoppingCondition",)):
+        if member_of(request, *path, known=known) is None:
+            yield f"{'.'.join(path)} is missing from config; CreateTrainingJob requires it."
+    checkpoint = member_of(request, "CheckpointConfig", "S3Uri", known=known)
+    if checkpoint not in (None, NOT_KNOWN) and not re.match(r"s3://[^/]+", str(checkpoint)):
+        yield f"The checkpoint URI is {checkpoint!r}; SageMaker takes s3://bucket/prefix (CheckpointConfig.S3Uri)."
+    for field in ("MaxRuntimeInSeconds", "MaxWaitTimeInSeconds"):
+        seconds = member_of(request, "StoppingCondition", field, known=known)
+        if seconds not in (None, NOT_KNOWN) and (type(seconds) is not int or seconds < 1):
+            yield f"StoppingCondition.{field} is {seconds!r}; it takes a whole number of seconds, 1 or more."
+    yield from _hyperparameter_problems(member_of(request, "HyperParameters", known=known), known)
+
+
+def _hyperparameter_problems(parameters: object, known: Known) -> Iterator[str]:
+    """Names are told, values never: they may be secrets."""
+    if parameters in (None, NOT_KNOWN):
+        return
+    if not isinstance(parameters, Mapping):
+        yield f"HyperParameters is of type {type(parameters).__name__}; it takes a dict of names to values."
+        return
+    if len(parameters) > MAX_HYPERPARAMETERS:
+        yield f"There are {len(parameters)} hyperparameters; SageMaker takes at most {MAX_HYPERPARAMETERS}."
+    for name, value in parameters.items():
+        if not isinstance(name, str):
+            yield f"The hyperparameter name {name!r} is of type {type(name).__name__}; names are strings."
+        elif known(value) and (isinstance(value, bool) or not isinstance(value, str | Real | Decimal)):
+            yield (
+                f"Hyperparameter {name!r} is of type {type(value).__name__}; it takes a string or a number. "
+                "Write it as the text that the training script reads, or leave it out."
+            )
+
+
+def spot_conflicts(request: Mapping[str, Any], known: Known) -> Iterator[str]:
+    """Members that contradict managed spot training."""
+    if member_of(request, "EnableManagedSpotTraining", known=known) is False:
+        yield (
+            "EnableManagedSpotTraining is False in config, and this operator trains on spot; "
+            "take it out of config, or pass managed_spot=False to train on demand."
+        )
+    for member, what in (
+        ("KeepAlivePeriodInSeconds", "a warm pool"),
+        ("InstancePreferences", "SageMaker's own list of instance types"),
+    ):
+        if member_of(request, "ResourceConfig", member, known=known) is not None:
+            yield (
+                f"ResourceConfig.{member} ({what}) is given, and SageMaker does not take it together with "
+                "managed spot training; take it out of config, or pass managed_spot=False."
+            )
+
+
+def wait_problems(
+    request: Mapping[str, Any], known: Known, algorithm_checkpoints: bool | None
+) -> Iterator[str]:
+    """The rules on MaxWaitTimeInSeconds."""
+    max_wait = member_of(request, "StoppingCondition", "MaxWaitTimeInSeconds", known=known)
+    if max_wait is None:
+        yield (
+            "There is no MaxWait, and managed spot training requires it: pass max_wait=<seconds or timedelta>, or "
+            "StoppingCondition.MaxWaitTimeInSeconds in config. It is the time for waiting plus running."
+        )
+        return
+    max_runtime = member_of(request, "StoppingCondition", "MaxRuntimeInSeconds", known=known)
+    if max_runtime is None:
+        max_runtime = DEFAULT_MAX_RUNTIME_SECONDS
+    if type(max_wait) is not int:
+        return
+    if type(max_runtime) is int and max_wait < max_runtime:
+        yield (
+            f"MaxWaitTimeInSeconds is {max_wait} and MaxRuntimeInSeconds {max_runtime}; MaxWait covers waiting plus "
+            "running, so it has to be equal to or greater than MaxRuntime. Raise max_wait or lower MaxRuntime."
+        )
+    image = member_of(request, "AlgorithmSpecification", "TrainingImage", known=known)
+    if algorithm_checkpoints is None:
+        algorithm_checkpoints = _built_in_algorithm(image) not in NON_CHECKPOINTING_ALGORITHMS
+    if not algorithm_checkpoints and max_wait > MAX_WAIT_WITHOUT_CHECKPOINTING_SECONDS:
+        yield (
+            f"MaxWaitTimeInSeconds is {max_wait}, and {_built_in_algorithm(image) or 'this algorithm'} does not "
+            f"checkpoint: SageMaker allows such algorithms at most {MAX_WAIT_WITHOUT_CHECKPOINTING_SECONDS} seconds. "
+            "Lower max_wait, or pass algorithm_checkpoints=True if this image does checkpoint."
+        )
+
+
+def checkpoint_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
+    """A long spot job without checkpoints may never finish, and bills for every start from scratch."""
+    max_runtime = member_of(request, "StoppingCondition", "MaxRuntimeInSeconds", known=known)
+    if max_runtime is None:
+        max_runtime = DEFAULT_MAX_RUNTIME_SECONDS
+    no_checkpoint = member_of(request, "CheckpointConfig", "S3Uri", known=known) is None
+    if no_checkpoint and type(max_runtime) is int and max_runtime > UNCHECKPOINTED_RUNTIME_SECONDS:
+        yield (
+            f"MaxRuntimeInSeconds is {max_runtime} and there is no checkpoint URI: every interruption would start the "
+            f"training from scratch, so one just before the end costs up to {max_runtime / 3600:.1f} hours that are "
+            "trained, and billed, again. Pass checkpoint_s3_uri='s3://bucket/prefix' (the script has to load what it "
+            "finds in /opt/ml/checkpoints), or insist with allow_no_checkpoint=True."
+        )
+
+
+def _built_in_algorithm(image: object) -> str | None:
+    """The image's name if it stands in an ECR registry, as SageMaker's own images do."""
+    match = _ECR_IMAGE.fullmatch(image) if isinstance(image, str) else None
+    return match["name"] if match else None
+
+
+def member_of(request: Mapping[str, Any], *path: str, known: Known) -> Any:
+    """The member at ``path``; None if it is absent, NOT_KNOWN if it, or what holds it, cannot be looked at yet."""
+    value: Any = request
+    for key in path:
+        if not isinstance(value, Mapping):
+            return NOT_KNOWN
+        value = value.get(key)
+        if value is None:
+            return None
+        if value is NOT_KNOWN or not known(value):
+            return NOT_KNOWN
+    return value

@@ -1,0 +1,1 @@
+"""Triggers: wait for a training job in the triggerer."""

@@ -1,0 +1,253 @@
+"""The trigger on the emulator, over HTTP: it waits, tells, outlasts trouble, stops only when a user says so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from airflow_spot_provider import _compat
+from airflow_spot_provider.aws import errors, watch
+from airflow_spot_provider.emulator import SageMakerEmulator
+from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
+from airflow_spot_provider.training import spot_request
+from airflow_spot_provider.triggers import training as triggers
+from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
+
+pytestmark = pytest.mark.usefixtures("aws_connection")
+
+
+@pytest.fixture
+def hook() -> SageMakerSpotHook:
+    return SageMakerSpotHook(region_name="us-east-1")
+
+
+@pytest.fixture
+def submit(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> Any:
+    def _submit(lifecycle: str) -> str:
+        tags = [*job_config["Tags"], {"Key": "emulator:lifecycle", "Value": lifecycle}]
+        request = spot_request({**job_config, "TrainingJobName": unique, "Tags": tags}, max_wait=600)
+        assert hook.create_training_job(request)
+        return unique
+
+    return _submit
+
+
+def _trigger(job_name: str, **kwargs: Any) -> SageMakerSpotTrainingTrigger:
+    return SageMakerSpotTrainingTrigger(job_name, **{"region_name": "us-east-1", "poll_interval": 0.2, **kwargs})
+
+
+async def _events(trigger: SageMakerSpotTrainingTrigger) -> list[Any]:
+    return [event.payload async for event in trigger.run()]
+
+
+async def _next_event(trigger: SageMakerSpotTrainingTrigger) -> Any:
+    return await anext(aiter(trigger.run()))
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "outcome"),
+    [
+        ("uninterrupted", "Completed"),
+        ("interrupted-once", "Completed"),
+        ("interrupted-twice-then-max-wait", "MaxWaitTimeExceeded"),
+        ("never-launched", "MaxWaitTimeExceeded"),
+        ("failed", "Failed"),
+    ],
+)
+def test_trigger_ends_with_one_event_that_tells_the_outcome(submit: Any, lifecycle: str, outcome: str) -> None:
+    job = submit(lifecycle)
+
+    assert asyncio.run(_events(_trigger(job))) == [{"job_name": job, "outcome": outcome}]
+
+
+def test_trigger_says_each_transition_once_in_words(submit: Any, caplog: pytest.LogCaptureFixture) -> None:
+    job = submit("interrupted-once")
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(_events(_trigger(job)))
+
+    lines = [record.getMessage() for record in caplog.records if "Trigger" in record.name]
+    statuses = [line.split(";")[0].split(" ")[0] for line in lines]
+    assert statuses == [
+        *("Starting", "Downloading", "Training", "Interrupted"),
+        *("Starting", "Downloading", "Training", "Uploading", "Completed"),
+    ]
+    assert any("SageMaker is waiting for spot capacity" in line and "of MaxWait left" in line for line in lines)
+
+
+def test_restarted_trigger_goes_on_from_its_serialized_arguments(submit: Any) -> None:
+    job = submit("interrupted-once")
+    path, arguments = _trigger(job).serialize()
+    assert path.endswith(".SageMakerSpotTrainingTrigger")
+
+    async def _cancelled_and_started_again() -> Any:
+        first = asyncio.create_task(_next_event(SageMakerSpotTrainingTrigger(**arguments)))
+        await asyncio.sleep(0.3)  # in the middle of its wait, as a shutdown finds it
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        return await _events(SageMakerSpotTrainingTrigger(**arguments))
+
+    assert asyncio.run(_cancelled_and_started_again()) == [{"job_name": job, "outcome": "Completed"}]
+
+
+def test_kill_by_a_user_stops_the_job(submit: Any, hook: SageMakerSpotHook) -> None:
+    job = submit("never-launched")
+
+    asyncio.run(_trigger(job).on_kill())
+
+    assert hook.get_training_job(job)["TrainingJobStatus"] in ("Stopping", "Stopped")
+
+
+def test_kill_leaves_the_job_alone_when_told_so(submit: Any, hook: SageMakerSpotHook) -> None:
+    job = submit("never-launched")
+
+    asyncio.run(_trigger(job, cancel_on_kill=False).on_kill())
+
+    assert hook.get_training_job(job)["TrainingJobStatus"] == "InProgress"
+    hook.stop_training_job(job)
+
+
+@pytest.mark.parametrize(("killed", "statuses"), [(True, {"Stopping", "Stopped"}), (False, {"InProgress"})])
+def test_before_airflow_3_3_the_tasks_state_tells_a_kill_from_a_shutdown(
+    submit: Any, hook: SageMakerSpotHook, monkeypatch: pytest.MonkeyPatch, killed: bool, statuses: set[str]
+) -> None:
+    async def _state(_task_instance: object) -> bool:
+        return killed
+
+    monkeypatch.setattr(triggers, "TRIGGERS_HAVE_ON_KILL", False)
+    monkeypatch.setattr(triggers, "was_killed_by_user", _state)
+    job = submit("never-launched")
+
+    async def _cancel() -> None:
+        waiting = asyncio.create_task(_next_event(_trigger(job)))
+        await asyncio.sleep(0.3)  # until it waits
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(_cancel())
+    assert hook.get_training_job(job)["TrainingJobStatus"] in statuses
+    hook.stop_training_job(job)
+
+
+def test_job_is_not_stopped_when_the_tasks_state_cannot_be_had(
+    submit: Any, hook: SageMakerSpotHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def _no_answer(_task_instance: object) -> bool:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(triggers, "was_killed_by_user", _no_answer)
+    job = submit("never-launched")
+
+    asyncio.run(_trigger(job)._stop_if_killed())
+
+    assert hook.get_training_job(job)["TrainingJobStatus"] == "InProgress"
+    hook.stop_training_job(job)
+
+
+def test_job_that_does_not_exist_is_reported_after_its_grace(
+    monkeypatch: pytest.MonkeyPatch, unique: str
+) -> None:
+    monkeypatch.setattr(watch, "NOT_FOUND_GRACE_SECONDS", 0.3)
+
+    [event] = asyncio.run(_events(_trigger(unique)))
+
+    assert event["outcome"] is None
+    assert unique in event["error"]
+    assert "region_name" in event["error"]
+
+
+class _Troubled:
+    """A client whose first calls fail, and then are the real one's."""
+
+    def __init__(self, client: Any, troubles: list[Exception]) -> None:
+        self._client = client
+        self._troubles = troubles
+
+    async def describe_training_job(self, **kwargs: Any) -> Any:
+        if self._troubles:
+            raise self._troubles.pop(0)
+        return await self._client.describe_training_job(**kwargs)
+
+
+def _client_error(code: str, status: int) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "DescribeTrainingJob")
+
+
+def test_trigger_outlasts_throttling_outages_dropped_connections_and_expired_credentials(
+    submit: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = submit("uninterrupted")
+    troubles: list[Exception] = [
+        _client_error("ThrottlingException", 400),
+        _client_error("502", 502),
+        EndpointConnectionError(endpoint_url="http://localhost"),
+        _client_error("ExpiredTokenException", 400),
+        ConnectionResetError(),
+    ]
+    connections = 0
+    connect = SageMakerSpotHook.connect
+
+    @asynccontextmanager
+    async def _troubled(client_context: Any) -> AsyncIterator[Any]:
+        async with client_context as client:
+            yield _Troubled(client, troubles)
+
+    async def _connect(hook: SageMakerSpotHook) -> Any:
+        nonlocal connections
+        connections += 1
+        return _troubled(await connect(hook))
+
+    monkeypatch.setattr(SageMakerSpotHook, "connect", _connect)
+    monkeypatch.setattr(errors.Backoff, "next_delay", lambda _self: 0.01)
+    with caplog.at_level(logging.INFO):
+        events = asyncio.run(_events(_trigger(job)))
+
+    assert events == [{"job_name": job, "outcome": "Completed"}]
+    assert connections == 2  # expired credentials need a new client, nothing else does
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum("cannot be asked just now" in message for message in messages) == 1
+    assert sum("answers again" in message for message in messages) == 1
+
+
+def test_missing_permission_ends_the_watch_and_names_what_to_grant(
+    submit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit("uninterrupted")
+    connect = SageMakerSpotHook.connect
+
+    @asynccontextmanager
+    async def _denied(client_context: Any) -> AsyncIterator[Any]:
+        async with client_context as client:
+            yield _Troubled(client, [_client_error("AccessDeniedException", 400)])
+
+    async def _connect(hook: SageMakerSpotHook) -> Any:
+        return _denied(await connect(hook))
+
+    monkeypatch.setattr(SageMakerSpotHook, "connect", _connect)
+    [event] = asyncio.run(_events(_trigger(job)))
+
+    assert event["outcome"] is None
+    assert "sagemaker:DescribeTrainingJob" in event["error"]
+
+
+def test_this_airflow_has_on_kill() -> None:
+    """If a later Airflow takes it away again, the other way has to be taken: look at _compat."""
+    assert _compat.TRIGGERS_HAVE_ON_KILL
+
+
+def test_emulator_counts_one_call_a_look(submit: Any, emulator: SageMakerEmulator) -> None:
+    before = emulator.calls().get("DescribeTrainingJob", 0)
+    job = submit("uninterrupted")
+
+    asyncio.run(_events(_trigger(job, poll_interval=0.5)))
+
+    assert emulator.calls()["DescribeTrainingJob"] > before

@@ -1,0 +1,113 @@
+"""The branch operator: which way by which outcome, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseOperator, TaskGroup
+
+from airflow_spot_provider.operators.branch import SageMakerSpotBranchOperator
+from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
+
+OUTCOMES = ("Completed", "MaxWaitTimeExceeded", "MaxRuntimeExceeded", "Stopped", "Failed")
+
+
+class _TaskInstance:
+    def __init__(self, xcom: Any, map_index: int = -1) -> None:
+        self.map_index = map_index
+        self._xcom = xcom
+
+    def xcom_pull(self, task_ids: str, map_indexes: int | None = None) -> Any:
+        assert task_ids == "train"
+        return self._xcom if map_indexes is None else self._xcom[map_indexes]
+
+
+def _result(outcome: str) -> dict[str, Any]:
+    return {"job_name": "j", "job_arn": "arn", "outcome": outcome}
+
+
+def _choice(xcom: Any, *, map_index: int = -1, **branches: Any) -> Any:
+    branch = SageMakerSpotBranchOperator(task_id="branch", training_task_id="train", **branches)
+    return branch.choose_branch({"ti": _TaskInstance(xcom, map_index)})  # type: ignore[typeddict-item]
+
+
+EACH_WAY = {
+    "on_completed": "a",
+    "on_max_wait_time_exceeded": ["b", "c"],
+    "on_max_runtime_exceeded": "d",
+    "on_stopped": None,
+    "on_failed": "e",
+}
+
+
+@pytest.mark.parametrize(("outcome", "way"), list(zip(OUTCOMES, ["a", ["b", "c"], "d", None, "e"], strict=True)))
+def test_each_outcome_has_its_way(outcome: str, way: Any) -> None:
+    assert _choice(_result(outcome), **EACH_WAY) == way
+
+
+def test_mapped_outcomes_that_agree_decide() -> None:
+    assert _choice([_result("Completed")] * 3, **EACH_WAY) == "a"
+
+
+@pytest.mark.parametrize(("rule", "way"), [("best", "a"), ("worst", "e")])
+def test_mapped_outcomes_that_differ_are_decided_by_the_users_rule(rule: str, way: str) -> None:
+    results = [_result("MaxWaitTimeExceeded"), _result("Completed"), _result("Failed")]
+
+    assert _choice(results, mapped_outcome=rule, **EACH_WAY) == way
+
+
+def test_mapped_outcomes_that_differ_without_a_rule_are_an_error_that_counts_them() -> None:
+    with pytest.raises(SpotTrainingError, match="2 Completed, 1 Failed"):
+        _choice([_result("Completed"), _result("Failed"), _result("Completed")], **EACH_WAY)
+
+
+def test_branch_in_a_mapped_group_follows_its_own_member() -> None:
+    assert _choice([_result("Completed"), _result("Failed")], map_index=1, **EACH_WAY) == "e"
+
+
+@pytest.mark.parametrize("nothing", [None, []])
+def test_missing_result_is_a_clear_error(nothing: Any) -> None:
+    with pytest.raises(SpotTrainingError, match="train left no result to branch on"):
+        _choice(nothing, **EACH_WAY)
+
+
+@pytest.mark.parametrize("other", ["text", {"outcome": "Completed"}, {"job_name": "j", "job_arn": "", "outcome": "x"}, [None]])
+def test_xcom_of_something_else_is_a_clear_error(other: Any) -> None:
+    with pytest.raises(SpotTrainingError, match="is not a training result"):
+        _choice(other, **EACH_WAY)
+
+
+def test_unknown_outcome_is_refused() -> None:
+    with pytest.raises(InvalidSpotRequest, match="on_timeout is no outcome to branch on"):
+        SageMakerSpotBranchOperator(task_id="branch", training_task_id="train", on_timeout="a")
+
+
+def test_unknown_rule_for_mapped_outcomes_is_refused() -> None:
+    with pytest.raises(InvalidSpotRequest, match="'same', 'best', 'worst'"):
+        SageMakerSpotBranchOperator(task_id="branch", training_task_id="train", mapped_outcome="any")  # type: ignore[arg-type]
+
+
+def test_target_that_is_no_task_id_is_refused() -> None:
+    with pytest.raises(InvalidSpotRequest, match="a task id, a list of task ids, or None"):
+        SageMakerSpotBranchOperator(task_id="branch", training_task_id="train", on_failed=[1])  # type: ignore[list-item]
+
+
+def test_target_that_is_not_downstream_fails_the_dag_at_parse() -> None:
+    with DAG("d", schedule=None) as dag:
+        branch = SageMakerSpotBranchOperator(task_id="branch", training_task_id="train", on_completed="elsewhere")
+        branch >> BaseOperator(task_id="next")
+        BaseOperator(task_id="elsewhere")
+
+    with pytest.raises(InvalidSpotRequest, match=r"downstream are \['next'\].*branch >> elsewhere"):
+        dag.resolve_template_files()
+
+
+def test_targets_may_be_task_groups() -> None:
+    with DAG("d", schedule=None) as dag:
+        branch = SageMakerSpotBranchOperator(task_id="branch", training_task_id="train", on_completed="group")
+        with TaskGroup("group") as group:
+            BaseOperator(task_id="first") >> BaseOperator(task_id="second")
+        branch >> group
+
+    dag.resolve_template_files()
