@@ -41,7 +41,9 @@ EACH_WAY = {
 }
 
 
-@pytest.mark.parametrize(("outcome", "way"), list(zip(OUTCOMES, ["a", ["b", "c"], "d", None, "e"], strict=True)))
+@pytest.mark.parametrize(
+    ("outcome", "way"), list(zip(OUTCOMES, ["a", ["b", "c"], "d", None, "e"], strict=True))
+)
 def test_each_outcome_has_its_way(outcome: str, way: Any) -> None:
     assert _choice(_result(outcome), **EACH_WAY) == way
 
@@ -72,7 +74,9 @@ def test_missing_result_is_a_clear_error(nothing: Any) -> None:
         _choice(nothing, **EACH_WAY)
 
 
-@pytest.mark.parametrize("other", ["text", {"outcome": "Completed"}, {"job_name": "j", "job_arn": "", "outcome": "x"}, [None]])
+@pytest.mark.parametrize(
+    "other", ["text", {"outcome": "Completed"}, {"job_name": "j", "job_arn": "", "outcome": "x"}, [None]]
+)
 def test_xcom_of_something_else_is_a_clear_error(other: Any) -> None:
     with pytest.raises(SpotTrainingError, match="is not a training result"):
         _choice(other, **EACH_WAY)
@@ -95,7 +99,9 @@ def test_target_that_is_no_task_id_is_refused() -> None:
 
 def test_target_that_is_not_downstream_fails_the_dag_at_parse() -> None:
     with DAG("d", schedule=None) as dag:
-        branch = SageMakerSpotBranchOperator(task_id="branch", training_task_id="train", on_completed="elsewhere")
+        branch = SageMakerSpotBranchOperator(
+            task_id="branch", training_task_id="train", on_completed="elsewhere"
+        )
         branch >> BaseOperator(task_id="next")
         BaseOperator(task_id="elsewhere")
 

@@ -58,7 +58,9 @@ def test_config_that_is_known_only_when_rendered_loses_its_spot_members_then() -
     assert isinstance(demand, SageMakerSpotTrainingOperator)
     demand._unmasked = {"config": {**CONFIG, "EnableManagedSpotTraining": True}, "hyperparameters": None}
 
-    with pytest.raises(KeyError, match="ti"):  # as far as to the task instance: the request itself is in order
+    with pytest.raises(
+        KeyError, match="ti"
+    ):  # as far as to the task instance: the request itself is in order
         demand.execute({})  # type: ignore[typeddict-item]
 
     assert "EnableManagedSpotTraining" not in demand._request()

@@ -10,7 +10,9 @@ from airflow.sdk import Context
 class FakeTaskInstance:
     """Just what operators ask of a task instance."""
 
-    def __init__(self, run_id: str, *, task_id: str = "train", try_number: int = 1, max_tries: int = 0) -> None:
+    def __init__(
+        self, run_id: str, *, task_id: str = "train", try_number: int = 1, max_tries: int = 0
+    ) -> None:
         self.dag_id = "integration"
         self.run_id = run_id
         self.task_id = task_id

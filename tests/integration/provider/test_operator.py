@@ -39,7 +39,13 @@ def build(job_config: dict[str, Any]) -> Build:
     def _build(lifecycle: str = "uninterrupted", **kwargs: Any) -> SageMakerSpotTrainingOperator:
         config = {**job_config, **kwargs.pop("config", {})}
         config["Tags"] = [*config["Tags"], {"Key": "emulator:lifecycle", "Value": lifecycle}]
-        arguments = {"max_wait": 1200, "poll_interval": 1, "deferrable": False, "region_name": "us-east-1", **kwargs}
+        arguments = {
+            "max_wait": 1200,
+            "poll_interval": 1,
+            "deferrable": False,
+            "region_name": "us-east-1",
+            **kwargs,
+        }
         return SageMakerSpotTrainingOperator(task_id="train", config=config, **arguments)
 
     return _build
@@ -80,7 +86,9 @@ def _jobs_of(emulator: SageMakerEmulator, ti: FakeTaskInstance) -> list[str]:
     ]
 
 
-def test_completed_job_is_published_and_returned(build: Build, ti: FakeTaskInstance, hook: SageMakerSpotHook) -> None:
+def test_completed_job_is_published_and_returned(
+    build: Build, ti: FakeTaskInstance, hook: SageMakerSpotHook
+) -> None:
     returned = build("interrupted-once").execute(ti.context)
 
     result = SpotTrainingResult.from_json(ti.xcoms["return_value"])
@@ -175,7 +183,7 @@ def test_retry_adopts_the_job_that_a_crashed_try_submitted(
     assert hook.get_tags(result["job_arn"])[TRY] == "2" or result["outcome"] == "Completed"
 
 
-def test_retry_adopts_a_job_that_ended_unseen(build: Build, ti: FakeTaskInstance, hook: SageMakerSpotHook) -> None:
+def test_retry_adopts_a_job_that_ended_unseen(build: Build, ti: FakeTaskInstance) -> None:
     operator = build()
     job = _job_of(_deferred(operator, ti))
     operator._watch(job, 1, None)
@@ -192,7 +200,7 @@ def test_clearing_a_finished_task_starts_a_new_job(build: Build, ti: FakeTaskIns
 
 
 def test_task_waits_for_a_killed_job_to_end_before_it_has_another(
-    build: Build, ti: FakeTaskInstance, emulator: SageMakerEmulator, hook: SageMakerSpotHook
+    build: Build, ti: FakeTaskInstance, hook: SageMakerSpotHook
 ) -> None:
     operator = build("never-launched", max_wait=3600)
     first = _job_of(_deferred(operator, ti))
@@ -206,7 +214,9 @@ def test_task_waits_for_a_killed_job_to_end_before_it_has_another(
     assert fresh["CreationTime"] >= killed["SecondaryStatusTransitions"][-1]["StartTime"]
 
 
-def test_kill_in_the_worker_stops_the_job(build: Build, ti: FakeTaskInstance, hook: SageMakerSpotHook) -> None:
+def test_kill_in_the_worker_stops_the_job(
+    build: Build, ti: FakeTaskInstance, hook: SageMakerSpotHook
+) -> None:
     operator = build("never-launched")
     job = _job_of(_deferred(operator, ti))
 
@@ -271,7 +281,9 @@ def test_trigger_that_gave_up_fails_the_task_in_its_words(build: Build, ti: Fake
         build().execute_complete(ti.context, event)
 
 
-def test_name_of_the_users_own_is_kept_and_counted_up(build: Build, ti: FakeTaskInstance, unique: str) -> None:
+def test_name_of_the_users_own_is_kept_and_counted_up(
+    build: Build, ti: FakeTaskInstance, unique: str
+) -> None:
     config = {"TrainingJobName": f"mine-{unique}"}
     first = build(config=config).execute(ti.context)
     second = build(config=config).execute(ti.next_try().context)
@@ -279,9 +291,7 @@ def test_name_of_the_users_own_is_kept_and_counted_up(build: Build, ti: FakeTask
     assert [first["job_name"], second["job_name"]] == [f"mine-{unique}", f"mine-{unique}-2"]
 
 
-def test_name_that_belongs_to_another_job_is_refused(
-    build: Build, ti: FakeTaskInstance, unique: str, emulator: SageMakerEmulator, hook: SageMakerSpotHook
-) -> None:
+def test_name_that_belongs_to_another_job_is_refused(build: Build, ti: FakeTaskInstance, unique: str) -> None:
     config = {"TrainingJobName": f"mine-{unique}"}
     build(config=config).execute(ti.context)
     other = FakeTaskInstance(f"{ti.run_id}-other")
@@ -314,7 +324,9 @@ def test_secrets_are_in_no_xcom_no_log_and_no_exception(
     build(config=config, hyperparameters={"api_key": secret}).execute(ti.context)
     assert secret not in json.dumps(ti.xcoms)
 
-    refused = build(config={**config, "RoleArn": "no-arn", "Environment": {"TOKEN": secret, "?": secret * 200}})
+    refused = build(
+        config={**config, "RoleArn": "no-arn", "Environment": {"TOKEN": secret, "?": secret * 200}}
+    )
     with pytest.raises(InvalidSpotRequest) as error:
         refused.execute(ti.next_try().context)
 
@@ -325,7 +337,8 @@ def test_secrets_are_in_no_xcom_no_log_and_no_exception(
 
 def test_rendered_fields_show_names_but_no_values(build: Build, ti: FakeTaskInstance) -> None:
     operator = build(
-        config={"Environment": {"TOKEN": "{{ token }}"}}, hyperparameters={"api_key": "{{ token }}", "epochs": 3}
+        config={"Environment": {"TOKEN": "{{ token }}"}},
+        hyperparameters={"api_key": "{{ token }}", "epochs": 3},
     )
     operator.render_template_fields({**ti.context, "token": "s3cr3t-value"})  # type: ignore[typeddict-item]
 

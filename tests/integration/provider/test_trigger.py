@@ -39,7 +39,9 @@ def submit(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> 
 
 
 def _trigger(job_name: str, **kwargs: Any) -> SageMakerSpotTrainingTrigger:
-    return SageMakerSpotTrainingTrigger(job_name, **{"region_name": "us-east-1", "poll_interval": 0.2, **kwargs})
+    return SageMakerSpotTrainingTrigger(
+        job_name, **{"region_name": "us-east-1", "poll_interval": 0.2, **kwargs}
+    )
 
 
 async def _events(trigger: SageMakerSpotTrainingTrigger) -> list[Any]:
@@ -60,7 +62,9 @@ async def _next_event(trigger: SageMakerSpotTrainingTrigger) -> Any:
         ("failed", "Failed"),
     ],
 )
-def test_trigger_ends_with_one_event_that_tells_the_outcome(submit: Any, lifecycle: str, outcome: str) -> None:
+def test_trigger_ends_with_one_event_that_tells_the_outcome(
+    submit: Any, lifecycle: str, outcome: str
+) -> None:
     job = submit(lifecycle)
 
     assert asyncio.run(_events(_trigger(job))) == [{"job_name": job, "outcome": outcome}]
@@ -78,7 +82,9 @@ def test_trigger_says_each_transition_once_in_words(submit: Any, caplog: pytest.
         *("Starting", "Downloading", "Training", "Interrupted"),
         *("Starting", "Downloading", "Training", "Uploading", "Completed"),
     ]
-    assert any("SageMaker is waiting for spot capacity" in line and "of MaxWait left" in line for line in lines)
+    assert any(
+        "SageMaker is waiting for spot capacity" in line and "of MaxWait left" in line for line in lines
+    )
 
 
 def test_restarted_trigger_goes_on_from_its_serialized_arguments(submit: Any) -> None:

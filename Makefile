@@ -1,0 +1,100 @@
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# A new pip installs in a third of the time that the one of Python 3.11 takes.
+PIP_VERSION := 26.3
+SUPPORTED := (3, 11), (3, 12), (3, 13)
+
+# The first Python that runs and is supported; `make setup PYTHON=/path/to/python` picks another.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ($(SUPPORTED)))' 2>/dev/null \
+	&& { echo $$python; exit; }; done; echo none)
+
+# Airflow writes its configuration to its home at the first import: keep that in the tree, and out of the user's home.
+export AIRFLOW_HOME := $(CURDIR)/build/airflow
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+
+KEEP ?=
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test test-unit test-integration test-e2e lint format constraints wheel clean
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make the virtualenv .venv with everything in it (other targets do it when needed)
+	@echo "Ready: $(BIN)/airflow-spot, $(BIN)/pytest, $(BIN)/airflow"
+
+$(READY): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null \
+	    && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] not in ($(SUPPORTED)))' || { \
+	    echo "No Python 3.11, 3.12 or 3.13 ($(PYTHON)). Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
+	    exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { \
+	    rm -rf $(VENV); \
+	    echo "$(PYTHON) cannot make a virtualenv. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	    exit 1; }
+	@echo "Installing into $(VENV) (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip==$(PIP_VERSION)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	    --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## Run the example DAG on a local SageMaker and a local Airflow (KEEP=1 leaves both up)
+	@exec $(BIN)/airflow-spot demo $(if $(KEEP),--keep)
+
+test: $(READY) ## Run all tests, and hold the domain's coverage at 100 %
+	@mkdir -p build
+	$(BIN)/pytest --cov --cov-report= $(PYTEST_ARGS)
+	@echo "Coverage of airflow_spot_provider/training, statements and branches:"
+	@$(BIN)/coverage report --include='airflow_spot_provider/training/*' --fail-under=100
+
+test-unit: $(READY) ## Run the unit tests (no process, no network)
+	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+test-integration: $(READY) ## Run the tests against the emulator over HTTP
+	$(BIN)/pytest tests/integration $(PYTEST_ARGS)
+
+test-e2e: $(READY) ## Run the tests on a real scheduler, triggerer and API server
+	$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
+
+lint: $(READY) ## Check style, formatting, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(READY) ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+# Every further Python of PYTHONS keeps the pins of those before it, and adds what only it needs.
+PYTHONS ?= $(PYTHON)
+constraints: ## Write constraints.txt anew from the newest versions that fit together; then run the tests
+	@mkdir -p build && : > build/constraints.txt
+	@for python in $(PYTHONS); do \
+	    echo "Resolving for $$($$python --version)"; \
+	    rm -rf build/constraints && $$python -m venv build/constraints \
+	    && build/constraints/bin/python -m pip install --quiet --disable-pip-version-check pip==$(PIP_VERSION) \
+	    && build/constraints/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	        --constraint build/constraints.txt '.[dev]' \
+	    && build/constraints/bin/python -m pip list --format=freeze --disable-pip-version-check \
+	        | grep -viE '^(airflow-spot-provider|pip|setuptools|wheel)==' > build/pins.txt \
+	    && cat build/pins.txt >> build/constraints.txt || exit 1; \
+	done
+	@LC_ALL=C sort -fu build/constraints.txt > constraints.txt
+	@rm -rf build/constraints build/constraints.txt build/pins.txt
+	@echo "$$(wc -l < constraints.txt) versions in constraints.txt"
+
+wheel: $(READY) ## Build the wheel into dist/
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+clean: ## Remove the virtualenv, caches and everything built
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

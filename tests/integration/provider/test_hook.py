@@ -1,0 +1,166 @@
+"""The hook on the emulator, over HTTP."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from airflow_spot_provider.aws.errors import Backoff
+from airflow_spot_provider.emulator import SageMakerEmulator
+from airflow_spot_provider.hooks import sagemaker_spot
+from airflow_spot_provider.hooks.sagemaker_spot import LOG_GROUP, SageMakerSpotHook
+from airflow_spot_provider.training import (
+    InvalidSpotRequest,
+    SpotTrainingError,
+    TrainingJobNotFound,
+    spot_request,
+)
+
+pytestmark = pytest.mark.usefixtures("aws_connection")
+
+
+@pytest.fixture
+def hook() -> SageMakerSpotHook:
+    return SageMakerSpotHook(region_name="us-east-1")
+
+
+@pytest.fixture
+def request_of_a_job(job_config: dict[str, Any], unique: str) -> dict[str, Any]:
+    return spot_request({**job_config, "TrainingJobName": unique}, max_wait=600)
+
+
+def test_second_create_of_a_name_meets_the_first(
+    hook: SageMakerSpotHook, request_of_a_job: dict[str, Any]
+) -> None:
+    assert hook.create_training_job(request_of_a_job) is True
+    assert hook.create_training_job(request_of_a_job) is False
+
+
+def test_create_whose_answer_got_lost_is_repeated_and_makes_one_job(
+    hook: SageMakerSpotHook, request_of_a_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = hook.conn.create_training_job
+    answers: list[Exception | None] = [EndpointConnectionError(endpoint_url="http://localhost"), None]
+
+    def _answer_lost(**kwargs: Any) -> Any:
+        answer = create(**kwargs)
+        if error := answers.pop(0):
+            raise error
+        return answer
+
+    monkeypatch.setattr(hook.conn, "create_training_job", _answer_lost)
+    monkeypatch.setattr(Backoff, "next_delay", lambda _self: 0.01)
+
+    assert hook.create_training_job(request_of_a_job) is False
+    assert hook.get_training_job(request_of_a_job["TrainingJobName"])["EnableManagedSpotTraining"] is True
+
+
+def test_blocking_call_gives_up_in_the_end(hook: SageMakerSpotHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _down(**_kwargs: Any) -> Any:
+        raise EndpointConnectionError(endpoint_url="http://localhost")
+
+    monkeypatch.setattr(hook.conn, "describe_training_job", _down)
+    monkeypatch.setattr(sagemaker_spot, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(Backoff, "next_delay", lambda _self: 0.02)
+
+    with pytest.raises(EndpointConnectionError):
+        hook.get_training_job("j")
+
+
+def test_expired_credentials_are_taken_anew_from_the_connection(
+    hook: SageMakerSpotHook, request_of_a_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response: Any = {"Error": {"Code": "ExpiredTokenException", "Message": "m"}}
+
+    def _expired(**_kwargs: Any) -> Any:
+        raise ClientError(response, "CreateTrainingJob")
+
+    old = hook.conn
+    monkeypatch.setattr(old, "create_training_job", _expired)
+    monkeypatch.setattr(Backoff, "next_delay", lambda _self: 0.01)
+
+    assert hook.create_training_job(request_of_a_job) is True
+    assert hook.conn is not old
+
+
+def test_unknown_job_is_named_with_its_region(hook: SageMakerSpotHook) -> None:
+    with pytest.raises(TrainingJobNotFound, match=r"'no-such-job'.*us-east-1"):
+        hook.get_training_job("no-such-job")
+
+
+def test_stopping_a_job_that_ended_or_never_was_is_no_error(hook: SageMakerSpotHook) -> None:
+    assert hook.stop_training_job("no-such-job") is False
+
+
+def test_refused_request_is_told_without_its_secrets(
+    hook: SageMakerSpotHook, request_of_a_job: dict[str, Any]
+) -> None:
+    secret = "hunter2-is-not-a-password"
+    wrong = {
+        **request_of_a_job,
+        "Environment": {"TOKEN": secret},
+        "HyperParameters": {"key": {"nested": secret}},
+    }
+
+    with pytest.raises(InvalidSpotRequest) as error:
+        hook.create_training_job(wrong)
+
+    assert "HyperParameters" in str(error.value)
+    assert secret not in str(error.value)
+
+
+def test_other_refusals_name_the_job(
+    hook: SageMakerSpotHook, request_of_a_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response: Any = {
+        "Error": {"Code": "ResourceLimitExceeded", "Message": "ml.m5.large for spot training job usage"}
+    }
+
+    def _refuse(**_kwargs: Any) -> Any:
+        raise ClientError(response, "CreateTrainingJob")
+
+    monkeypatch.setattr(hook.conn, "create_training_job", _refuse)
+
+    with pytest.raises(SpotTrainingError, match="ResourceLimitExceeded") as error:
+        hook.create_training_job(request_of_a_job)
+    assert request_of_a_job["TrainingJobName"] in str(error.value)
+
+
+def test_tags_are_added_over_those_of_the_same_key(
+    hook: SageMakerSpotHook, request_of_a_job: dict[str, Any]
+) -> None:
+    hook.create_training_job(request_of_a_job)
+    arn = hook.get_training_job(request_of_a_job["TrainingJobName"])["TrainingJobArn"]
+
+    hook.add_tags(arn, {"a": "1", "b": "1"})
+    hook.add_tags(arn, {"b": "2"})
+
+    assert hook.get_tags(arn) == {"emulator:training-seconds": "30", "a": "1", "b": "2"}
+
+
+def test_training_log_is_read_over_all_streams_and_cut_to_the_newest(
+    hook: SageMakerSpotHook, emulator: SageMakerEmulator, unique: str
+) -> None:
+    logs = emulator.client("logs")
+    now = time.time_ns() // 1_000_000 - 60_000  # CloudWatch Logs takes nothing older than two weeks
+    events = {
+        f"{unique}/algo-1-1": [(now, "first"), (now + 2, "third")],
+        f"{unique}/algo-1-2": [(now + 1, "second"), (now + 3, "fourth")],
+        f"{unique}-other/algo-1-1": [(now + 9, "another job's")],
+    }
+    if not logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)["logGroups"]:
+        logs.create_log_group(logGroupName=LOG_GROUP)
+    for stream, lines in events.items():
+        logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
+        log_events = [{"timestamp": stamp, "message": line} for stamp, line in lines]
+        logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=log_events)
+
+    assert hook.newest_log_lines(unique, 10) == (["first", "second", "third", "fourth"], False)
+    assert hook.newest_log_lines(unique, 3) == (["second", "third", "fourth"], True)
+
+
+def test_job_without_a_log_has_no_lines(hook: SageMakerSpotHook) -> None:
+    assert hook.newest_log_lines("no-such-job", 10) == ([], False)
