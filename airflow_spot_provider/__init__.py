@@ -41,6 +41,24 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_spot_provider.triggers.training"],
             }
         ],
+        "config": {
+            "airflow_spot": {
+                "description": "Spot training on Amazon SageMaker.",
+                "options": {
+                    "deployment": {
+                        "description": (
+                            "Which Airflow this is. Give each deployment its own if several with the same DAGs share an "
+                            "AWS account and region (staging and production): training job names are derived from it, "
+                            "and without it they would take each other's jobs for their own."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "staging",
+                        "default": "",
+                    }
+                },
+            }
+        },
         "extra-links": [
             "airflow_spot_provider.links.sagemaker.SageMakerTrainingJobLink",
             "airflow_spot_provider.links.sagemaker.SageMakerTrainingLogsLink",

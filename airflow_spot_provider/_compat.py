@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
+try:
+    from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
+except ImportError:  # before Airflow 3.2
+    from airflow.exceptions import (  # type: ignore[no-redef]
+        TaskDeferralError,
+        TaskDeferralTimeout,
+    )
+
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
+
+__all__ = ["TRIGGERS_HAVE_ON_KILL", "TaskDeferralError", "TaskDeferralTimeout", "was_killed_by_user"]
 
 TRIGGERS_HAVE_ON_KILL = hasattr(BaseTrigger, "on_kill")
 """Airflow 3.3 awaits ``on_kill()`` of a trigger when a user clears, fails or succeeds its deferred task."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.providers.common.compat.sdk import conf
-from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from botocore.exceptions import ClientError
 
+from airflow_spot_provider._compat import TaskDeferralError, TaskDeferralTimeout
 from airflow_spot_provider.aws.ownership import release, stop_unless_taken_over
 from airflow_spot_provider.aws.watch import Log, Watch, watch_blocking
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
