@@ -9,6 +9,7 @@ COPY --chown=airflow:0 airflow_spot_provider airflow_spot_provider
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /tmp/wheels .
 
 FROM apache/airflow:${AIRFLOW_VERSION}-python${PYTHON_VERSION}
+ARG AIRFLOW_VERSION
 COPY --chown=airflow:0 constraints.txt /tmp/constraints.txt
 COPY --from=wheel --chown=airflow:0 /tmp/wheels /tmp/wheels
 # The image's own Airflow is named beside the wheel, so that nothing here can move it to another version.

@@ -31,9 +31,9 @@ setup: $(READY) ## Make the virtualenv .venv with everything in it (other target
 	@echo "Ready: $(BIN)/airflow-spot, $(BIN)/pytest, $(BIN)/airflow"
 
 $(READY): pyproject.toml constraints.txt
-	@command -v "$(PYTHON)" >/dev/null \
-	    && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] not in ($(SUPPORTED)))' || { \
-	    echo "No Python 3.11, 3.12 or 3.13 ($(PYTHON)). Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] not in ($(SUPPORTED)))' 2>/dev/null || { \
+	    echo "This takes Python 3.11, 3.12 or 3.13; found: $(PYTHON)." >&2; \
+	    echo "Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
 	    exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { \
 	    rm -rf $(VENV); \
@@ -50,7 +50,7 @@ demo: $(READY) ## Run the example DAG on a local SageMaker and a local Airflow (
 
 test: $(READY) ## Run all tests, and hold the domain's coverage at 100 %
 	@mkdir -p build
-	$(BIN)/pytest --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/pytest --cov=airflow_spot_provider --cov-report= $(PYTEST_ARGS)
 	@echo "Coverage of airflow_spot_provider/training, statements and branches:"
 	@$(BIN)/coverage report --include='airflow_spot_provider/training/*' --fail-under=100
 

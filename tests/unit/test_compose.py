@@ -71,6 +71,11 @@ def _airflow_commands() -> list[tuple[str, list[str]]]:
         line = shlex.split(words[0]) if kind == "CMD-SHELL" else words
         if line[:1] == ["airflow"]:
             commands.append((f"{name} health check", line[1:]))
+    for line in (ROOT / "docs/containers.md").read_text().splitlines():
+        match line.split():
+            case ["docker", "compose", "exec", name, "airflow", *arguments]:
+                assert name in AIRFLOW_SERVICES, line
+                commands.append(("docs/containers.md", arguments))
     return commands
 
 

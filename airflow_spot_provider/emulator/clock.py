@@ -1,0 +1,81 @@
+"""The emulator's one clock: everything it reports, waits for and bills goes by it."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+log = logging.getLogger(__name__)
+
+
+class Clock:
+    """A clock that runs at a chosen speed, with events on it.
+
+    Events run one after the other on the clock's own thread, in order of their time; those of one time in the order in which
+    they were asked for. They have to be short: longer work goes to a thread of its own and comes back as an event.
+
+    :param speed: emulated seconds in a real one, more than 0.
+    :param start: the emulated time now; the real one if left out.
+    """
+
+    def __init__(self, speed: float = 1.0, start: datetime | None = None) -> None:
+        self.speed = speed
+        self._start = start or datetime.now(UTC)
+        self._origin = time.monotonic()
+        self._order = itertools.count()
+        self._events: list[tuple[datetime, int, Callable[[], object]]] = []
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="emulator-clock", daemon=True)
+        self._thread.start()
+
+    def now(self) -> datetime:
+        """The emulated time, timezone-aware (UTC)."""
+        return self._start + timedelta(seconds=(time.monotonic() - self._origin) * self.speed)
+
+    def call_at(self, when: datetime, event: Callable[[], object]) -> None:
+        """Run ``event`` when the clock shows ``when``, or at once if that is past."""
+        with self._changed:
+            heapq.heappush(self._events, (when, next(self._order), event))
+            self._changed.notify()
+
+    def call_later(self, seconds: float, event: Callable[[], object]) -> None:
+        """Run ``event`` in so many emulated seconds."""
+        self.call_at(self.now() + timedelta(seconds=seconds), event)
+
+    def real_seconds(self, emulated: float) -> float:
+        """How long emulated seconds really take."""
+        return emulated / self.speed
+
+    def stop(self) -> None:
+        """Run no more events."""
+        with self._changed:
+            self._stopped = True
+            self._events.clear()
+            self._changed.notify()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while (event := self._next_due()) is not None:
+            try:
+                event()
+            except Exception:
+                # One job's mishap must not stop the time for all others; it is our defect, and said as one.
+                log.exception("An event of the emulator failed")
+
+    def _next_due(self) -> Callable[[], object] | None:
+        with self._changed:
+            while not self._stopped:
+                if not self._events:
+                    self._changed.wait()
+                    continue
+                wait = (self._events[0][0] - self.now()).total_seconds()
+                if wait <= 0:
+                    return heapq.heappop(self._events)[2]
+                self._changed.wait(self.real_seconds(wait))
+            return None

@@ -1,0 +1,124 @@
+"""Which CreateTrainingJob requests SageMaker takes: botocore's service model, and the rules between members."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+from botocore.validate import ParamValidator
+
+from airflow_spot_provider.emulator.exceptions import ValidationException
+
+DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+
+
+@cache
+def _service_model() -> Any:
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
+def check(operation: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse what the service model does not allow.
+
+    :param operation: such as ``CreateTrainingJob``.
+    :param parameters: the request as it was sent.
+    :raises ValidationException: with SageMaker's wording of what is wrong.
+    """
+    shape = _service_model().operation_model(operation).input_shape
+    report = ParamValidator().validate(_without_times(parameters), shape)
+    if report.has_errors():
+        raise ValidationException(_told(report.generate_report().splitlines()))
+    if problems := list(_constraint_problems(shape, parameters, "")):
+        raise ValidationException(_told(problems))
+
+
+def check_training_job(request: Mapping[str, Any]) -> None:
+    """Refuse a CreateTrainingJob request whose members contradict each other.
+
+    :raises ValidationException: with SageMaker's wording of the first contradiction.
+    """
+    stopping = request.get("StoppingCondition") or {}
+    resources = request.get("ResourceConfig") or {}
+    max_wait = stopping.get("MaxWaitTimeInSeconds")
+    max_runtime = stopping.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)
+    spot = bool(request.get("EnableManagedSpotTraining"))
+    if max_wait is not None and not spot:
+        raise ValidationException(
+            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+        )
+    if spot and max_wait is None:
+        raise ValidationException(
+            "MaxWaitTimeInSeconds is required in StoppingCondition when EnableManagedSpotTraining is set to true"
+        )
+    if spot and max_wait < max_runtime:
+        raise ValidationException(
+            f"Invalid MaxWaitTimeInSeconds ({max_wait}). It must be equal to or greater than MaxRuntimeInSeconds "
+            f"({max_runtime})"
+        )
+    for member in ("KeepAlivePeriodInSeconds", "InstancePreferences"):
+        if spot and resources.get(member):
+            raise ValidationException(
+                f"{member} is not supported when EnableManagedSpotTraining is set to true"
+            )
+    if not re.match(r"^arn:aws[a-z\-]*:iam::\d{12}:role/?[\w+=,.@\-/]+$", request["RoleArn"]):
+        raise ValidationException(
+            "1 validation error detected: Value at 'roleArn' is not the ARN of an IAM role"
+        )
+
+
+def _without_times(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in parameters.items() if not key.endswith(("After", "Before"))}
+
+
+def _told(problems: list[str]) -> str:
+    count = len(problems)
+    return f"{count} validation error{'s' * (count != 1)} detected: {'; '.join(problems)}"
+
+
+def _constraint_problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    """Length, range, pattern and enum of every member; botocore's own validator leaves these to the server."""
+    match shape:
+        case StructureShape():
+            for name, member in shape.members.items():
+                if value.get(name) is not None:
+                    where = f"{path}.{name[0].lower()}{name[1:]}" if path else f"{name[0].lower()}{name[1:]}"
+                    yield from _constraint_problems(member, value[name], where)
+            return
+        case ListShape():
+            for index, item in enumerate(value):
+                yield from _constraint_problems(shape.member, item, f"{path}.{index + 1}.member")
+        case MapShape():
+            for key, item in value.items():
+                yield from _constraint_problems(shape.key, key, f"{path}.key")
+                yield from _constraint_problems(shape.value, item, f"{path}.value")
+        case _:
+            pass
+    yield from _own_problems(shape, value, path)
+
+
+def _own_problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
+    rules = shape.metadata
+    shown = "" if path.startswith(("environment", "hyperParameters")) else f" '{value}'"
+    failed = f"Value{shown} at '{path}' failed to satisfy constraint: Member must"
+    if shape.type_name in ("integer", "long", "float", "double"):
+        if "max" in rules and value > rules["max"]:
+            yield f"{failed} have value less than or equal to {rules['max']}"
+        if "min" in rules and value < rules["min"]:
+            yield f"{failed} have value greater than or equal to {rules['min']}"
+        return
+    if shape.type_name in ("string", "list", "map"):
+        if "max" in rules and len(value) > rules["max"]:
+            yield f"{failed} have length less than or equal to {rules['max']}"
+        if "min" in rules and len(value) < rules["min"]:
+            yield f"{failed} have length greater than or equal to {rules['min']}"
+    if shape.type_name == "string":
+        if rules.get("enum") and value not in rules["enum"]:
+            yield f"{failed} satisfy enum value set: [{', '.join(rules['enum'])}]"
+        pattern = rules.get("pattern")
+        # Java's \p{...} classes are not Python's; they stand in the patterns of tags only.
+        if pattern and "\\p{" not in pattern and not re.fullmatch(pattern, value, re.DOTALL):
+            yield f"{failed} satisfy regular expression pattern: {pattern}"
