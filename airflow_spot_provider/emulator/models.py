@@ -350,9 +350,8 @@ class TrainingJob:
         if self._stay.end is not End.MAX_WAIT:
             return OUTAGE_SECONDS
         # The wait takes what is left of MaxWait, but for a last stay that is cut short.
-        left = (
-            self._stopping["MaxWaitTimeInSeconds"] - (self._clock.now() - self.creation_time).total_seconds()
-        )
+        waited = (self._clock.now() - self.creation_time).total_seconds()
+        left = float(self._stopping["MaxWaitTimeInSeconds"]) - waited
         stay = max(DOWNLOADING_SECONDS * 3, DOWNLOADING_SECONDS + LEAST_REAL_STAY_SECONDS * self._clock.speed)
         return max(0.0, left - min(stay, left / 2))
 

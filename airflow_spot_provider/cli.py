@@ -1,0 +1,71 @@
+"""The console command ``airflow-spot``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from airflow_spot_provider import __version__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    :param argv: its arguments; those of this process if left out.
+    :return: exit status.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except ModuleNotFoundError as error:
+        print(
+            f"airflow-spot {arguments.command} needs {error.name}: pip install 'airflow-spot-provider[demo]'",
+            file=sys.stderr,
+        )
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    from airflow_spot_provider.emulator import __main__ as emulator
+
+    parser = argparse.ArgumentParser(
+        prog="airflow-spot", description="Spot training on Amazon SageMaker from Airflow."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    command = commands.add_parser(
+        "emulator", help="run a local SageMaker that really trains and really interrupts"
+    )
+    emulator.add_arguments(command)
+    command.set_defaults(run=emulator.run)
+
+    command = commands.add_parser("demo", help="run the example DAG on a local SageMaker and a local Airflow")
+    command.add_argument("--keep", action="store_true", help="leave both up until Ctrl-C")
+    command.add_argument(
+        "--dags", type=Path, default=Path("dags"), help="folder of the example DAGs (default: %(default)s)"
+    )
+    command.add_argument(
+        "--build", type=Path, default=Path("build"), help="folder to work in (default: %(default)s)"
+    )
+    command.add_argument(
+        "--output", type=Path, help="where the figures are written (default: <build>/demo.json)"
+    )
+    command.set_defaults(run=_demo)
+    return parser
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from airflow_spot_provider.demo.run import DAG_ID, run_demo
+
+    if not (arguments.dags / f"{DAG_ID}.py").is_file():
+        print(
+            f"airflow-spot demo: {arguments.dags} has no {DAG_ID}.py; run it from a clone, or name the folder with --dags",
+            file=sys.stderr,
+        )
+        return 1
+    output = arguments.output or arguments.build / "demo.json"
+    return run_demo(dags=arguments.dags, build=arguments.build, output=output, keep=arguments.keep)
