@@ -76,6 +76,8 @@ def run_demo(*, dags: Path, build: Path, output: Path, keep: bool) -> int:
     for noisy in ("httpx", "botocore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     console = Console()
+    if not console.is_terminal:
+        console.width = 110
     try:
         with _ended_by_sigterm(), SageMakerEmulator(speed=SPEED) as emulator:
             emulator.client("s3").create_bucket(Bucket=BUCKET)
@@ -94,7 +96,7 @@ def run_demo(*, dags: Path, build: Path, output: Path, keep: bool) -> int:
         console.print("Stopped; nothing is left running.")
         return 130
     except (EmulatorError, LocalAirflowError) as error:
-        console.print(f"The demo failed: {error}", style="red", markup=False)
+        console.print(f"The demo failed: {error}", style="red", markup=False, soft_wrap=True)
         return 1
     for row in wrong:
         console.print(f"{row.lifecycle} ended as {row.outcome}, not {LIFECYCLES[row.lifecycle]}", style="red")

@@ -25,6 +25,7 @@ class Found(Enum):
 
     NOTHING = "created"
     OWN_JOB = "adopted"
+    ENDED_JOB = "ended unseen"
     KILLED_JOB = "still ending"
 
 
@@ -77,9 +78,9 @@ def submit(
                 "to the DAG run, as with 'name-{{ ts_nodash }}'."
             )
         outcome = outcome_of(description)
-        if RELEASED not in tags and (
-            outcome is not None or take_over(hook, description, try_number=try_number)
-        ):
+        if RELEASED not in tags and outcome is not None:
+            return Submitted(name, Found.ENDED_JOB, tuple(earlier))
+        if RELEASED not in tags and take_over(hook, description, try_number=try_number):
             return Submitted(name, Found.OWN_JOB, tuple(earlier))
         if outcome is None:
             # A kill has let go of it and may not have stopped it yet; a second stop does no harm.

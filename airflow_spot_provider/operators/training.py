@@ -143,7 +143,8 @@ class SageMakerSpotTrainingOperator(AwsBaseOperator[SageMakerSpotHook]):
             submitted = self._submit(context, request)
             earlier = [attempt.model_dump(mode="json") for attempt in submitted.earlier]
             killed = submitted.found is Found.KILLED_JOB
-            if self.deferrable:
+            # Airflow's scheduler fails a task that resumes at once: a job that has ended is not deferred for.
+            if self.deferrable and submitted.found is not Found.ENDED_JOB:
                 self.defer(
                     trigger=self._trigger(submitted.job_name),
                     method_name=self.submit_again.__name__ if killed else self.execute_complete.__name__,
@@ -235,6 +236,7 @@ class SageMakerSpotTrainingOperator(AwsBaseOperator[SageMakerSpotHook]):
         messages = {
             Found.NOTHING: "Submitted training job %s.",
             Found.OWN_JOB: "Training job %s of this task is there already, from an earlier try: taking it up.",
+            Found.ENDED_JOB: "Training job %s of this task has ended already, unseen by an earlier try.",
             Found.KILLED_JOB: "Training job %s was killed and is still ending; a new one follows when it has.",
         }
         self.log.info(messages[submitted.found], submitted.job_name)
