@@ -1,0 +1,68 @@
+"""DAGs of single trainings for the end-to-end tests; the jobs have no script and train for some emulated seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from airflow_spot_provider.operators.branch import SageMakerSpotBranchOperator
+from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
+
+
+def config(seconds: int, lifecycle: str = "uninterrupted") -> dict[str, Any]:
+    return {
+        "RoleArn": "{{ var.value.spot_training_role_arn }}",
+        "AlgorithmSpecification": {"TrainingImage": "local/image:1", "TrainingInputMode": "File"},
+        "OutputDataConfig": {"S3OutputPath": "s3://{{ var.value.spot_training_bucket }}/e2e"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        "Environment": {"SECRET": "hunter2-is-not-a-password"},
+        "Tags": [
+            {"Key": "emulator:training-seconds", "Value": str(seconds)},
+            {"Key": "emulator:lifecycle", "Value": lifecycle},
+        ],
+    }
+
+
+class DiesAfterSubmit(SageMakerSpotTrainingOperator):
+    """Its worker is killed between submit and deferral, the first time."""
+
+    def defer(self, **kwargs: Any) -> Any:
+        if self._try_number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().defer(**kwargs)
+
+
+with DAG("e2e_long", schedule=None):
+    SageMakerSpotTrainingOperator(task_id="train", config=config(3000), max_wait=100_000, poll_interval=1)
+
+with DAG("e2e_minute", schedule=None):
+    SageMakerSpotTrainingOperator(
+        task_id="train", config=config(1200, "interrupted-once"), max_wait=100_000, poll_interval=1
+    )
+
+with DAG("e2e_dies_after_submit", schedule=None):
+    DiesAfterSubmit(
+        task_id="train", config=config(600), max_wait=100_000, poll_interval=1, retries=1, retry_delay=0
+    )
+
+with DAG("e2e_fan_out", schedule=None):
+    train = SageMakerSpotTrainingOperator.partial(
+        task_id="train", config=config(600), max_wait=100_000, poll_interval=1
+    ).expand(hyperparameters=[{"rate": 0.1}, {"rate": 0.2}])
+    branch = SageMakerSpotBranchOperator(
+        task_id="branch", training_task_id="train", on_completed="good", on_failed="bad"
+    )
+
+    @task
+    def good() -> None:
+        """Every member completed."""
+
+    @task
+    def bad() -> None:
+        """Some member failed."""
+
+    train >> branch >> [good(), bad()]
