@@ -7,7 +7,6 @@ The rules are in :class:`Watch`, which does no I/O; :func:`watch_until_ended` as
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,8 +39,14 @@ class Log(Protocol):
         ...
 
 
-_SILENT = logging.getLogger(f"{__name__}.silent")
-_SILENT.disabled = True
+class _Silence:
+    """A log that nobody reads."""
+
+    def info(self, msg: Any, /, *args: Any) -> None:
+        """Say nothing."""
+
+    def warning(self, msg: Any, /, *args: Any) -> None:
+        """Say nothing."""
 
 
 class Watch:
@@ -63,7 +68,7 @@ class Watch:
     ) -> None:
         self._job_name = job_name
         self._poll_interval = poll_interval
-        self._log = log or _SILENT
+        self._log = log or _Silence()
         self._jitter = jitter
         self._backoff = Backoff(jitter, cap=max(60.0, poll_interval))
         self._told = 0

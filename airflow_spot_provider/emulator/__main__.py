@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a server until it is told to end, and return the exit status."""
+    # The server is nobody's client: settings of the person who starts it must not reach it.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+
     from airflow_spot_provider.emulator.server import Server
 
     try:

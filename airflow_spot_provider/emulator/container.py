@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,268 +20,191 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow_spot_provider.emulator import toolkit
+from airflow_spot_provider.emulator.exceptions import TrainingProblem
+from airflow_spot_provider.emulator.spec import JobSpec
 from airflow_spot_provider.emulator.storage import Storage
+from airflow_spot_provider.emulator.warden import Warden
 
-HOST = "algo-1"
-_SCRIPT_SETTINGS = ("sagemaker_program", "sagemaker_submit_directory")
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TZ")
-
-
-class InputProblem(Exception):
-    """An input of the job that is not there or not usable; the message is its FailureReason."""
+_FOLDERS = (
+    "input/config",
+    "input/data",
+    "model",
+    "output/data",
+    "output/intermediate",
+    "checkpoints",
+    "code",
+)
+_LAST_WORDS_SECONDS = 5.0
+"""How long the output of a script that has ended is read on, if a process of its own that it left holds it open."""
 
 
 class Container:
     """One start of a job on an instance.
 
     :param root: stands for ``/opt/ml``; a new, empty folder.
-    :param request: the job's CreateTrainingJob request.
-    :param arn: TrainingJobArn.
-    :param region: AWS region.
+    :param spec: the job.
     :param storage: S3.
     :param endpoint_url: the emulator's own, so that a script can use AWS.
+    :param warden: is told which processes run.
     """
 
     def __init__(
-        self,
-        root: Path,
-        request: Mapping[str, Any],
-        *,
-        arn: str,
-        region: str,
-        storage: Storage,
-        endpoint_url: str,
+        self, root: Path, spec: JobSpec, *, storage: Storage, endpoint_url: str, warden: Warden
     ) -> None:
         self.root = root
-        self._request = request
-        self._arn = arn
-        self._region = region
+        self._spec = spec
         self._storage = storage
         self._endpoint_url = endpoint_url
-        self._parameters: dict[str, str] = dict(request.get("HyperParameters") or {})
+        self._warden = warden
+        self._settings = toolkit.Settings(spec)
+        self._lock = threading.Lock()
+        self._stopped = False
         self._process: subprocess.Popen[str] | None = None
-        self._reader: threading.Thread | None = None
-
-    @property
-    def has_script(self) -> bool:
-        """Whether there is something to run."""
-        return all(self._setting(name) for name in _SCRIPT_SETTINGS)
+        self._waiter: threading.Thread | None = None
 
     def prepare(self) -> None:
         """Make the folders, write the settings, download the channels and the script.
 
-        :raises InputProblem: an input is missing.
+        :raises TrainingProblem: an input is missing.
         """
-        for folder in (
-            "input/config",
-            "input/data",
-            "model",
-            "output/data",
-            "output/intermediate",
-            "checkpoints",
-            "code",
-        ):
+        for folder in _FOLDERS:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
-        settings = {
-            "hyperparameters": self._parameters,
-            "resourceconfig": self._resources(),
-            "inputdataconfig": self._channels(),
-            "checkpointconfig": self._request.get("CheckpointConfig") or {},
-        }
-        for name, content in settings.items():
+        for name, content in self._settings.config_files().items():
             (self.root / f"input/config/{name}.json").write_text(json.dumps(content))
-        for channel in self._request.get("InputDataConfig") or ():
-            self._download(channel)
-        if self.has_script:
-            self._unpack_script()
+        for channel in self._spec.channels:
+            folder = self.root / "input/data" / channel["ChannelName"]
+            folder.mkdir(exist_ok=True)
+            if not self._storage.download_prefix(channel_uri(channel), folder):
+                raise missing_input(channel, self._spec.region)
+        self._unpack_script()
 
     def start(self, on_line: Callable[[str], None], on_exit: Callable[[int], None]) -> None:
-        """Run the script.
+        """Run the script, unless the container has been stopped.
 
         :param on_line: is given each line that it prints, on a thread of its own.
         :param on_exit: is given its exit status after the last line.
+        :raises TrainingProblem: it cannot be run.
         """
-        arguments = [
-            part for name, value in self._script_parameters().items() for part in (f"--{name}", value)
-        ]
-        self._process = subprocess.Popen(
-            [sys.executable, self._setting("sagemaker_program"), *arguments],
-            cwd=self.root / "code",
-            env=self._environment(arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        process = self._process
-
-        def _read() -> None:
-            assert process.stdout is not None
-            with process.stdout:
-                for line in process.stdout:
-                    on_line(line.rstrip("\n"))
-            on_exit(process.wait())
-
-        self._reader = threading.Thread(target=_read, name="training-output", daemon=True)
-        self._reader.start()
+        with self._lock:
+            if self._stopped:
+                return
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, self._settings.program, *self._settings.arguments],
+                    cwd=self.root / "code",
+                    env=self._settings.environment(self.root, self._endpoint_url),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as error:
+                raise TrainingProblem(
+                    f"AlgorithmError: {self._settings.program} could not be started: {error}"
+                ) from error
+            self._warden.watch(self._process.pid)
+            self._waiter = threading.Thread(
+                target=self._wait, args=(self._process, on_line, on_exit), name="training", daemon=True
+            )
+            self._waiter.start()
 
     def stop(self, grace_seconds: float) -> None:
-        """SIGTERM to all of the script's processes, SIGKILL after the grace (real seconds); returns when they have ended."""
-        if self._process is None:
+        """End the script and all that it started; returns when they have ended.
+
+        :param grace_seconds: real seconds from SIGTERM to SIGKILL.
+        """
+        with self._lock:
+            self._stopped = True
+            process, waiter = self._process, self._waiter
+        if process is None or waiter is None:
             return
-        self._signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(grace_seconds)
-        self._signal(signal.SIGKILL)
-        self._process.wait()
-        if self._reader is not None:
-            self._reader.join()
+        if waiter.is_alive():
+            _signal(process, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace_seconds)
+            if process.poll() is None:
+                _signal(process, signal.SIGKILL)
+        waiter.join()
 
     def failure(self) -> str:
         """What the script wrote to /opt/ml/output/failure, at most 1,024 characters."""
-        path = self.root / "output" / "failure"
+        path = self.root / "output/failure"
         return path.read_text(errors="replace")[:1024].strip() if path.is_file() else ""
 
-    def pack_model(self) -> Path | None:
-        """model.tar.gz of /opt/ml/model, or None if that is empty."""
-        model = self.root / "model"
-        if not model.is_dir() or not any(model.iterdir()):
+    def pack(self, folder: str) -> Path | None:
+        """A tar.gz of a folder below the root, or None if that is empty."""
+        content = self.root / folder
+        if not content.is_dir() or not any(content.iterdir()):
             return None
-        archive = self.root / "model.tar.gz"
+        archive = self.root / f"{folder.replace('/', '-')}.tar.gz"
         with tarfile.open(archive, "w:gz") as tar:
-            tar.add(model, arcname=".")
+            for path in sorted(content.iterdir()):
+                tar.add(path, arcname=path.name)
         return archive
 
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
-
-    def _setting(self, name: str) -> str:
-        """A ``sagemaker_`` hyperparameter; the SageMaker SDK encodes it as JSON."""
-        value = self._parameters.get(name, "")
-        try:
-            decoded = json.loads(value)
-        except ValueError:
-            return value
-        return decoded if isinstance(decoded, str) else value
-
-    def _script_parameters(self) -> dict[str, str]:
-        names = (name for name in self._parameters if not name.startswith("sagemaker_"))
-        return {name: self._setting(name) for name in names}
-
-    def _download(self, channel: Mapping[str, Any]) -> None:
-        name = channel["ChannelName"]
-        source = (channel.get("DataSource") or {}).get("S3DataSource")
-        if source is None:
-            raise InputProblem(f"ClientError: Channel {name} has no S3DataSource, and only that is emulated.")
-        folder = self.root / "input/data" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        if not self._storage.download_prefix(source["S3Uri"], folder):
-            raise InputProblem(
-                f'ClientError: Data download failed: No S3 objects found under S3 URL "{source["S3Uri"]}" given in '
-                f"input data source of channel {name}. Please ensure that the bucket exists in the selected region "
-                f"({self._region}), that objects exist under that S3 prefix, and that the role has s3:ListBucket on it."
-            )
+    def _wait(
+        self, process: subprocess.Popen[str], on_line: Callable[[str], None], on_exit: Callable[[int], None]
+    ) -> None:
+        """Wait for the script, end what it left running, and hand over its exit status after its last line."""
+        reader = threading.Thread(target=_read, args=(process, on_line), name="training-output", daemon=True)
+        reader.start()
+        status = process.wait()
+        _signal(process, signal.SIGKILL)
+        self._warden.release(process.pid)
+        reader.join(_LAST_WORDS_SECONDS)
+        # As a shell and a container tell it: 137 for a process that SIGKILL ended.
+        on_exit(status if status >= 0 else 128 - status)
 
     def _unpack_script(self) -> None:
-        uri = self._setting("sagemaker_submit_directory")
-        archive = self.root / "sourcedir.tar.gz"
+        uri, program = self._settings.submit_directory, self._settings.program
+        archive, code = self.root / "sourcedir.tar.gz", self.root / "code"
+        self._storage.download_file(uri, archive)
         try:
-            self._storage.download_file(uri, archive)
             with tarfile.open(archive) as tar:
-                tar.extractall(self.root / "code", filter="data")
-        except (FileNotFoundError, tarfile.TarError) as error:
-            raise InputProblem(
-                f"ClientError: The training code could not be fetched from {uri}: {error}"
-            ) from error
-        program = (self.root / "code" / self._setting("sagemaker_program")).resolve()
-        if not program.is_file() or not program.is_relative_to((self.root / "code").resolve()):
-            raise InputProblem(
-                f"ClientError: sagemaker_program is {self._setting('sagemaker_program')!r}, and {uri} has no such file."
+                tar.extractall(code, filter="data")
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise TrainingProblem(f"ClientError: {uri} could not be unpacked: {error}") from error
+        path = (code / program).resolve()
+        if not path.is_file() or not path.is_relative_to(code.resolve()):
+            raise TrainingProblem(
+                f"ClientError: sagemaker_program is {program!r}, and {uri} has no such file."
             )
 
-    def _resources(self) -> dict[str, Any]:
-        resources = self._request.get("ResourceConfig") or {}
-        return {
-            "current_host": HOST,
-            "current_instance_type": resources.get("InstanceType", ""),
-            "hosts": [HOST],
-            "network_interface_name": "lo",
-        }
 
-    def _channels(self) -> dict[str, Any]:
-        return {
-            channel["ChannelName"]: {
-                "TrainingInputMode": channel.get("InputMode", "File"),
-                "S3DistributionType": "FullyReplicated",
-                "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-            }
-            for channel in self._request.get("InputDataConfig") or ()
-        }
+def channel_uri(channel: Mapping[str, Any]) -> str:
+    """Where a channel's data is.
 
-    def _environment(self, arguments: list[str]) -> dict[str, str]:
-        root = self.root
-        channels = list(self._channels())
-        parameters = {name: _decoded(value) for name, value in self._script_parameters().items()}
-        program = self._setting("sagemaker_program")
-        return {
-            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "AWS_ACCESS_KEY_ID": "emulator",
-            "AWS_SECRET_ACCESS_KEY": "emulator",
-            "AWS_DEFAULT_REGION": self._region,
-            "AWS_REGION": self._region,
-            "AWS_ENDPOINT_URL": self._endpoint_url,
-            "TRAINING_JOB_NAME": self._request["TrainingJobName"],
-            "TRAINING_JOB_ARN": self._arn,
-            "SM_MODEL_DIR": str(root / "model"),
-            "SM_OUTPUT_DIR": str(root / "output"),
-            "SM_OUTPUT_DATA_DIR": str(root / "output/data"),
-            "SM_OUTPUT_INTERMEDIATE_DIR": str(root / "output/intermediate"),
-            "SM_INPUT_DIR": str(root / "input"),
-            "SM_INPUT_CONFIG_DIR": str(root / "input/config"),
-            # The real container has one fixed path, /opt/ml/checkpoints, and no variable for it.
-            "SM_CHECKPOINT_DIR": str(root / "checkpoints"),
-            "SM_MODULE_DIR": self._setting("sagemaker_submit_directory"),
-            "SM_MODULE_NAME": Path(program).stem,
-            "SM_USER_ENTRY_POINT": program,
-            "SM_USER_ARGS": json.dumps(arguments),
-            "SM_CHANNELS": json.dumps(channels),
-            "SM_HOSTS": json.dumps([HOST]),
-            "SM_CURRENT_HOST": HOST,
-            "SM_CURRENT_INSTANCE_TYPE": self._resources()["current_instance_type"],
-            "SM_NUM_CPUS": str(os.cpu_count() or 1),
-            "SM_NUM_GPUS": "0",
-            "SM_HPS": json.dumps(parameters),
-            "SM_RESOURCE_CONFIG": json.dumps(self._resources()),
-            "SM_INPUT_DATA_CONFIG": json.dumps(self._channels()),
-            "SM_TRAINING_ENV": json.dumps(
-                {
-                    "channel_input_dirs": {name: str(root / "input/data" / name) for name in channels},
-                    "current_host": HOST,
-                    "hosts": [HOST],
-                    "hyperparameters": parameters,
-                    "job_name": self._request["TrainingJobName"],
-                    "model_dir": str(root / "model"),
-                    "output_data_dir": str(root / "output/data"),
-                }
-            ),
-            **{f"SM_CHANNEL_{_variable(name)}": str(root / "input/data" / name) for name in channels},
-            **{f"SM_HP_{_variable(name)}": value for name, value in self._script_parameters().items()},
-            **(self._request.get("Environment") or {}),
-        }
+    :raises TrainingProblem: elsewhere than on S3.
+    """
+    source = (channel.get("DataSource") or {}).get("S3DataSource")
+    if source is None:
+        raise TrainingProblem(
+            f"ClientError: Channel {channel['ChannelName']} has no S3DataSource, and only that is emulated."
+        )
+    return str(source["S3Uri"])
 
 
-def _variable(name: str) -> str:
-    return re.sub(r"\W", "_", name).upper()
+def missing_input(channel: Mapping[str, Any], region: str) -> TrainingProblem:
+    """What SageMaker says to a channel under whose prefix there is nothing."""
+    return TrainingProblem(
+        f'ClientError: Data download failed: No S3 objects found under S3 URL "{channel_uri(channel)}" given in input '
+        f"data source of channel {channel['ChannelName']}. Please ensure that the bucket exists in the selected region "
+        f"({region}), that objects exist under that S3 prefix, and that the role has s3:ListBucket on it."
+    )
 
 
-def _decoded(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
+def _read(process: subprocess.Popen[str], on_line: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            on_line(line.rstrip("\n"))
+
+
+def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Signal a script and all that it started; they may have ended (which macOS calls a lack of permission)."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from airflow_spot_provider.emulator.clock import Clock
+from airflow_spot_provider.emulator.clock import RunningClock
 from airflow_spot_provider.emulator.lifecycles import lifecycle_named
 from airflow_spot_provider.emulator.models import TrainingJob
-from airflow_spot_provider.emulator.responses import Plans, all_jobs
+from airflow_spot_provider.emulator.plans import Plans
+from airflow_spot_provider.emulator.responses import all_jobs
 
 PREFIX = "/_emulator"
 _ROUTES = Map(
@@ -27,47 +31,80 @@ _ROUTES = Map(
 )
 
 
+class Calls:
+    """How often each AWS operation was called."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def count(self, operation: str) -> None:
+        """One more."""
+        with self._lock:
+            self._counts[operation] += 1
+
+    def counts(self) -> dict[str, int]:
+        """All of them."""
+        with self._lock:
+            return dict(self._counts)
+
+
 class ControlAPI:
     """Answers what is asked under ``/_emulator/``, in JSON.
 
-    :param plans: the plans and the calls of this server.
+    :param plans: the plans of this server.
+    :param calls: the calls that were made to it.
     :param clock: its clock.
     """
 
-    def __init__(self, plans: Plans, clock: Clock) -> None:
-        self._planned = plans
+    def __init__(self, plans: Plans, calls: Calls, clock: RunningClock) -> None:
+        self._plans = plans
+        self._calls = calls
         self._clock = clock
+        self._endpoints: dict[str, Callable[..., dict[str, Any]]] = {
+            "jobs": self._tell_jobs,
+            "health": self._tell_health,
+            "calls": self._tell_calls,
+            "plan": self._plan,
+            "interrupt": self._interrupt,
+        }
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         """WSGI."""
         request = Request(environ)
         try:
             endpoint, arguments = _ROUTES.bind_to_environ(environ).match()
-            answer, status = getattr(self, f"_{endpoint}")(request, **arguments), 200
+            answer, status = self._endpoints[endpoint](request, **arguments), 200
         except HTTPException as error:
             answer, status = {"error": error.description or error.name}, error.code or 500
-        response = Response(json.dumps(answer, default=str), status=status, content_type="application/json")
+        response = Response(json.dumps(answer), status=status, content_type="application/json")
         return response(environ, start_response)
 
-    def _health(self, _request: Request) -> dict[str, Any]:
+    def _tell_health(self, _request: Request) -> dict[str, Any]:
         return {"status": "ok", "time": self._clock.now().isoformat(), "speed": self._clock.speed}
 
-    def _calls(self, _request: Request) -> dict[str, int]:
-        return dict(self._planned.calls)
+    def _tell_calls(self, _request: Request) -> dict[str, Any]:
+        return self._calls.counts()
 
-    def _jobs(self, _request: Request) -> dict[str, Any]:
+    def _tell_jobs(self, _request: Request) -> dict[str, Any]:
         return {"time": self._clock.now().isoformat(), "jobs": [_told(job) for job in all_jobs()]}
 
     def _plan(self, request: Request) -> dict[str, Any]:
         try:
             body = json.loads(request.get_data())
+            if not isinstance(body, dict):
+                raise ValueError(f"{body!r} is no object.")
+            if unknown := sorted(body.keys() - {"lifecycle", "job_name"}):
+                raise ValueError(f"There is no {', '.join(unknown)}.")
             job_name = body.get("job_name")
-            lifecycle = lifecycle_named(body["lifecycle"])
-        except (KeyError, ValueError, AttributeError) as error:
+            if job_name is not None and not isinstance(job_name, str):
+                raise ValueError(f"job_name is {job_name!r}, and no name.")
+            lifecycle = lifecycle_named(body.get("lifecycle"))
+        except ValueError as error:
             raise BadRequest(
                 f'Send {{"lifecycle": <name>, "job_name": <a name, or leave it out for the next job>}} as JSON. {error}'
             ) from error
-        self._planned.plan(lifecycle, job_name)
+        self._plans.plan(lifecycle, job_name)
         return {"lifecycle": lifecycle.name, "job_name": job_name}
 
     def _interrupt(self, _request: Request, name: str) -> dict[str, Any]:
@@ -82,11 +119,16 @@ class ControlAPI:
 
 
 def _told(job: TrainingJob) -> dict[str, Any]:
-    description = job.response_object
+    """A job as the list tells it: no environment, no hyperparameters."""
+    description = job.describe()
     return {
         "job_name": job.training_job_name,
+        "account_id": job.spec.account_id,
+        "region": job.spec.region,
+        "managed_spot": job.spec.spot,
         "status": description["TrainingJobStatus"],
         "secondary_status": description["SecondaryStatus"],
+        "failure_reason": description.get("FailureReason"),
         "timeline": [
             [
                 entry["Status"],

@@ -1,4 +1,4 @@
-"""The errors that SageMaker answers with."""
+"""The errors that SageMaker answers with, and what makes a job fail."""
 
 from __future__ import annotations
 
@@ -12,11 +12,27 @@ class ValidationException(ServiceException):
 
 
 class ResourceInUse(ServiceException):
-    """What SageMaker says when a name is taken."""
+    """What SageMaker says when a name is taken, or a job still runs."""
 
     code = "ResourceInUse"
 
 
+class UnknownOperation(ServiceException):
+    """What AWS says to an operation that is not there."""
+
+    code = "UnknownOperationException"
+
+
+class SerializationException(ServiceException):
+    """What AWS says to a body that is no JSON."""
+
+    code = "SerializationException"
+
+
+class TrainingProblem(Exception):
+    """Something of the user's with which a job cannot go on; the message is its FailureReason."""
+
+
 def not_found() -> ValidationException:
-    """DescribeTrainingJob's answer for a name that it does not know."""
+    """What SageMaker says to a name that it does not know."""
     return ValidationException("Requested resource not found.")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import selectors
 import signal
 import subprocess
 import sys
 import tempfile
 import urllib.request
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 from urllib.error import HTTPError
+from urllib.parse import quote
 
 import boto3
 
 REGION = "us-east-1"
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
 _KEYS = {"aws_access_key_id": "emulator", "aws_secret_access_key": "emulator"}
 
 
@@ -60,29 +65,50 @@ class SageMakerEmulator:
             *arguments,
             "--until-stdin-closes",
         ]
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
         self.endpoint_url = ""
 
     def __enter__(self) -> Self:
         """Start the server, and wait until it answers."""
-        with tempfile.TemporaryFile("w+") as errors:
+        if self._process is not None:
+            raise EmulatorError(
+                "This emulator runs already; make another SageMakerEmulator for a second one."
+            )
+        self._log = tempfile.TemporaryFile("w+b")
+        try:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
+                stderr=self._log,
+                env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
                 start_new_session=True,
             )
-            assert self._process.stdout is not None
-            line = self._process.stdout.readline()
-            if not line:
-                self._process.wait()
-                errors.seek(0)
-                self.stop()
-                raise EmulatorError(f"The emulator did not start: {errors.read().strip()[-2000:]}")
-        self.endpoint_url = json.loads(line)["endpoint_url"]
+            self.endpoint_url = json.loads(self._first_line(self._process))["endpoint_url"]
+        except BaseException:
+            self.stop()
+            raise
         return self
+
+    def _first_line(self, process: subprocess.Popen[bytes]) -> bytes:
+        """What the server says when it is ready."""
+        assert process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            ready = selector.select(START_SECONDS)
+        line = process.stdout.readline() if ready else b""
+        if not line:
+            what = "ended" if ready else f"was not ready after {START_SECONDS:g} seconds"
+            raise EmulatorError(f"The emulator did not start: it {what}. {self.server_log().strip()[-2000:]}")
+        return line
+
+    def server_log(self) -> str:
+        """What the server wrote to its standard output and error."""
+        if self._log is None:
+            return ""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -92,25 +118,30 @@ class SageMakerEmulator:
 
     @property
     def pid(self) -> int:
-        """Process id of the server."""
-        assert self._process is not None
+        """Process id of the server.
+
+        :raises EmulatorError: it does not run.
+        """
+        if self._process is None:
+            raise EmulatorError("The emulator does not run; enter it with a with statement first.")
         return self._process.pid
 
     def stop(self) -> None:
         """End the server and every training process; a second time does nothing."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if process is not None:
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
+            _signal_group(process.pid, signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                _signal_group(process.pid, signal.SIGKILL)
+                process.wait()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
     def client(self, service: str, region_name: str = REGION, **kwargs: Any) -> Any:
         """A boto3 client that talks to this emulator.
@@ -143,10 +174,10 @@ class SageMakerEmulator:
 
         :raises EmulatorError: it is not a spot job in Training.
         """
-        self._control(f"/jobs/{job_name}/interrupt", {})
+        self._control(f"/jobs/{quote(job_name, safe='')}/interrupt", {})
 
     def calls(self) -> dict[str, int]:
-        """How often each operation of SageMaker, CloudWatch Logs and the like was called."""
+        """How often each operation was called, such as ``CreateTrainingJob``; those of S3 are not counted."""
         answer: dict[str, int] = self._control("/calls")
         return answer
 
@@ -155,8 +186,13 @@ class SageMakerEmulator:
             f"{self.endpoint_url}/_emulator{path}", data=None if body is None else json.dumps(body).encode()
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            with _DIRECTLY.open(request, timeout=30) as answer:
                 return json.load(answer)
         except HTTPError as error:
             with error:
                 raise EmulatorError(json.load(error)["error"]) from None
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)

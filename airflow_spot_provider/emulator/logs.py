@@ -8,7 +8,10 @@ from datetime import datetime
 
 from moto.logs.models import logs_backends
 
+from airflow_spot_provider.emulator.spec import JobSpec
+
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+_creating = threading.Lock()
 
 
 class LogStream:
@@ -17,17 +20,14 @@ class LogStream:
     Lines go straight into moto's log group: PutLogEvents turns away what lies two hours ahead of the real time, where a fast
     clock soon is.
 
-    :param account_id: AWS account of the job.
-    :param region: AWS region of the job.
+    :param spec: the job.
     :param name: name of the stream.
     :param now: the emulated time.
     """
 
-    _creating = threading.Lock()
-
-    def __init__(self, account_id: str, region: str, name: str, now: Callable[[], datetime]) -> None:
-        backend = logs_backends[account_id][region]
-        with self._creating:
+    def __init__(self, spec: JobSpec, name: str, now: Callable[[], datetime]) -> None:
+        backend = logs_backends[spec.account_id][spec.region]
+        with _creating:
             if LOG_GROUP not in backend.groups:
                 backend.create_log_group(LOG_GROUP, {})
             self._group = backend.groups[LOG_GROUP]
@@ -37,6 +37,6 @@ class LogStream:
         self._now = now
 
     def write(self, line: str) -> None:
-        """Add one line, at the emulated time."""
+        """Add one line, at the emulated time; CloudWatch takes no empty one."""
         event = {"timestamp": int(self._now().timestamp() * 1000), "message": line or " "}
         self._group.put_log_events(self._name, [event])

@@ -12,13 +12,17 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from airflow_spot_provider.emulator.exceptions import ValidationException
-
-DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+from airflow_spot_provider.emulator.spec import TRAINING_SECONDS_TAG, JobSpec
 
 
 @cache
 def _service_model() -> Any:
     return botocore.session.get_session().get_service_model("sagemaker")
+
+
+def is_operation(name: str) -> bool:
+    """Whether SageMaker has an operation of this name."""
+    return name in _service_model().operation_names
 
 
 def check(operation: str, parameters: Mapping[str, Any]) -> None:
@@ -36,38 +40,62 @@ def check(operation: str, parameters: Mapping[str, Any]) -> None:
         raise ValidationException(_told(problems))
 
 
-def check_training_job(request: Mapping[str, Any]) -> None:
-    """Refuse a CreateTrainingJob request whose members contradict each other.
+def check_training_job(spec: JobSpec) -> None:
+    """Refuse a CreateTrainingJob request whose members contradict each other, or that no job can come of.
 
     :raises ValidationException: with SageMaker's wording of the first contradiction.
     """
-    stopping = request.get("StoppingCondition") or {}
-    resources = request.get("ResourceConfig") or {}
-    max_wait = stopping.get("MaxWaitTimeInSeconds")
-    max_runtime = stopping.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)
-    spot = bool(request.get("EnableManagedSpotTraining"))
-    if max_wait is not None and not spot:
+    _check_spot(spec)
+    request = spec.request
+    algorithm = request.get("AlgorithmSpecification") or {}
+    if bool(algorithm.get("TrainingImage")) == bool(algorithm.get("AlgorithmName")):
         raise ValidationException(
-            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+            "AlgorithmSpecification must contain either TrainingImage or AlgorithmName, and not both"
         )
-    if spot and max_wait is None:
+    resources = request.get("ResourceConfig") or {}
+    if not any(resources.get(member) for member in ("InstanceType", "InstanceGroups", "InstancePreferences")):
+        raise ValidationException(
+            "ResourceConfig must contain InstanceType and InstanceCount, InstanceGroups or InstancePreferences"
+        )
+    names = [channel["ChannelName"] for channel in spec.channels]
+    if len(set(names)) != len(names) or {".", ".."} & set(names):
+        raise ValidationException(f"InputDataConfig must have channels with names of their own: {names}")
+    for definition in spec.metric_definitions:
+        try:
+            re.compile(definition["Regex"])
+        except re.error as error:
+            raise ValidationException(
+                f"Invalid MetricDefinitions: the Regex of {definition['Name']} cannot be compiled: {error}"
+            ) from error
+    try:
+        float(spec.training_seconds)
+    except ValueError as error:
+        raise ValidationException(f"The tag {TRAINING_SECONDS_TAG}: {error}") from error
+
+
+def _check_spot(spec: JobSpec) -> None:
+    max_wait, max_runtime = spec.max_wait_seconds, spec.max_runtime_seconds
+    if not spec.spot:
+        if max_wait is not None:
+            raise ValidationException(
+                "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+            )
+        return
+    if max_wait is None:
         raise ValidationException(
             "MaxWaitTimeInSeconds is required in StoppingCondition when EnableManagedSpotTraining is set to true"
         )
-    if spot and max_wait < max_runtime:
+    if max_wait < max_runtime:
         raise ValidationException(
-            f"Invalid MaxWaitTimeInSeconds ({max_wait}). It must be equal to or greater than MaxRuntimeInSeconds "
-            f"({max_runtime})"
+            f"Invalid MaxWaitTimeInSeconds ({max_wait:g}). It must be equal to or greater than MaxRuntimeInSeconds "
+            f"({max_runtime:g})"
         )
+    resources = spec.request.get("ResourceConfig") or {}
     for member in ("KeepAlivePeriodInSeconds", "InstancePreferences"):
-        if spot and resources.get(member):
+        if resources.get(member):
             raise ValidationException(
                 f"{member} is not supported when EnableManagedSpotTraining is set to true"
             )
-    if not re.match(r"^arn:aws[a-z\-]*:iam::\d{12}:role/?[\w+=,.@\-/]+$", request["RoleArn"]):
-        raise ValidationException(
-            "1 validation error detected: Value at 'roleArn' is not the ARN of an IAM role"
-        )
 
 
 def _without_times(parameters: Mapping[str, Any]) -> Mapping[str, Any]:

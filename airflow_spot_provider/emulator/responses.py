@@ -1,64 +1,48 @@
-"""The wire: SageMaker's training operations on moto's server."""
+"""SageMaker's training operations on moto's server."""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections import Counter
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
 from airflow_spot_provider.emulator import requests
-from airflow_spot_provider.emulator.exceptions import ResourceInUse, ValidationException, not_found
-from airflow_spot_provider.emulator.lifecycles import Lifecycle, lifecycle_named
+from airflow_spot_provider.emulator.exceptions import (
+    ResourceInUse,
+    SerializationException,
+    UnknownOperation,
+    ValidationException,
+    not_found,
+)
 from airflow_spot_provider.emulator.models import TrainingJob, World
+from airflow_spot_provider.emulator.plans import Plans
+from airflow_spot_provider.emulator.spec import LIFECYCLE_TAG, JobSpec
 
-LIFECYCLE_TAG = "emulator:lifecycle"
-_SORT_KEYS: dict[str, Callable[[TrainingJob], Any]] = {
+_CHECKED = frozenset(
+    {
+        "CreateTrainingJob",
+        "DescribeTrainingJob",
+        "StopTrainingJob",
+        "DeleteTrainingJob",
+        "ListTrainingJobs",
+        "AddTags",
+        "DeleteTags",
+        "ListTags",
+    }
+)
+_SORT_KEYS: dict[str, Callable[[TrainingJob], str | float]] = {
     "Name": lambda job: job.training_job_name,
-    "CreationTime": lambda job: job.creation_time,
+    "CreationTime": lambda job: job.creation_time.timestamp(),
     "Status": lambda job: job.training_job_status,
 }
-
-
-class Plans:
-    """Which lifecycle the next job goes through, and the calls that were made: what the control API can ask and set.
-
-    :param default: the server's lifecycle.
-    """
-
-    def __init__(self, default: Lifecycle) -> None:
-        self._default = default
-        self._next: list[Lifecycle] = []
-        self._by_name: dict[str, Lifecycle] = {}
-        self.calls: Counter[str] = Counter()
-
-    def plan(self, lifecycle: Lifecycle, job_name: str | None) -> None:
-        """Plan the next job, or the one of this name."""
-        if job_name is None:
-            self._next.append(lifecycle)
-        else:
-            self._by_name[job_name] = lifecycle
-
-    def take(self, job_name: str, tags: list[dict[str, str]]) -> Lifecycle:
-        """The lifecycle of a new job: planned by name, planned as the next, by its tag, or the server's.
-
-        :raises ValidationException: its tag names none.
-        """
-        tagged = next((tag["Value"] for tag in tags if tag["Key"] == LIFECYCLE_TAG), None)
-        try:
-            by_tag = lifecycle_named(tagged) if tagged is not None else None
-        except ValueError as error:
-            raise ValidationException(f"The tag {LIFECYCLE_TAG}: {error}") from error
-        if job_name in self._by_name:
-            return self._by_name.pop(job_name)
-        if self._next:
-            return self._next.pop(0)
-        return by_tag or self._default
 
 
 class TrainingResponse(SageMakerResponse):
@@ -66,39 +50,44 @@ class TrainingResponse(SageMakerResponse):
 
     world: World
     plans: Plans
+    _creating = threading.Lock()
 
-    def call_action(self) -> Any:
-        """Check the call against the service model, and answer it."""
-        operation = self._get_action()
-        if operation in _CHECKED:
-            requests.check(operation, self._sent)
-        return super().call_action()
+    def _dispatch(self, request: Any, full_url: str | None = None, headers: Any = None) -> Any:
+        """Check the call against the service model, and answer it; what is wrong with it is told as AWS tells it."""
+        operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        try:
+            if not requests.is_operation(operation):
+                raise UnknownOperation(f"SageMaker has no operation {operation!r}")
+            self._sent = _parsed(request.data)
+            if operation in _CHECKED:
+                requests.check(operation, self._sent)
+            return super()._dispatch(request, full_url, headers)
+        except NotImplementedError:
+            return _refusal(UnknownOperation(f"{operation} is not emulated"))
+        except ServiceException as error:
+            return _refusal(error)
 
     def create_training_job(self) -> ActionResult:
         """CreateTrainingJob."""
-        request = self._sent
-        requests.check_training_job(request)
-        name = request["TrainingJobName"]
-        arn = f"arn:aws:sagemaker:{self.region}:{self.current_account}:training-job/{name}"
-        jobs = self._jobs
-        if name in jobs:
-            raise ResourceInUse(
-                "Training job names must be unique within an AWS account and region, and a training job with this name "
-                f"already exists ({arn})"
-            )
-        jobs[name] = TrainingJob(
-            request,
-            arn=arn,
-            account_id=self.current_account,
-            region=self.region,
-            lifecycle=self.plans.take(name, request.get("Tags") or []),
-            world=self.world,
-        )
-        return ActionResult({"TrainingJobArn": arn})
+        spec = JobSpec(self._sent, self.current_account, self.region)
+        requests.check_training_job(spec)
+        with self._creating:
+            if spec.name in self._jobs:
+                raise ResourceInUse(
+                    "Training job names must be unique within an AWS account and region, and a training job with this "
+                    f"name already exists ({spec.arn})"
+                )
+            try:
+                lifecycle = self.plans.take(spec)
+            except ValueError as error:
+                raise ValidationException(f"The tag {LIFECYCLE_TAG}: {error}") from error
+            job = self._jobs[spec.name] = TrainingJob(spec, lifecycle, self.world)
+            job.begin()
+        return ActionResult({"TrainingJobArn": spec.arn})
 
     def describe_training_job(self) -> ActionResult:
         """DescribeTrainingJob."""
-        return ActionResult(self._job.response_object)
+        return ActionResult(self._job.describe())
 
     def stop_training_job(self) -> EmptyResult:
         """StopTrainingJob."""
@@ -110,41 +99,52 @@ class TrainingResponse(SageMakerResponse):
         return EmptyResult()
 
     def delete_training_job(self) -> EmptyResult:
-        """DeleteTrainingJob."""
+        """DeleteTrainingJob: of one that has ended."""
         job = self._job
         if not job.has_ended:
             raise ResourceInUse(
                 f"The training job {job.training_job_name} is in status {job.training_job_status} and cannot be deleted."
             )
-        del self._jobs[job.training_job_name]
+        self._jobs.pop(job.training_job_name, None)
         return EmptyResult()
 
     def list_training_jobs(self) -> ActionResult:
-        """ListTrainingJobs."""
+        """ListTrainingJobs. A page goes on after the last job of the one before, whatever came or went meanwhile."""
         sent = self._sent
-        jobs = [job for job in list(self._jobs.values()) if _is_listed(job, sent)]
         descending = sent.get("SortOrder", "Descending") == "Descending"
-        jobs.sort(key=_SORT_KEYS["Name"], reverse=descending)
-        jobs.sort(key=_SORT_KEYS[sent.get("SortBy", "CreationTime")], reverse=descending)
-        start = _start_of_page(sent.get("NextToken"))
-        end = start + sent.get("MaxResults", 10)
-        answer: dict[str, Any] = {"TrainingJobSummaries": [job.summary for job in jobs[start:end]]}
-        if end < len(jobs):
-            answer["NextToken"] = str(end)
+        sort_key = _SORT_KEYS[sent.get("SortBy", "CreationTime")]
+        place = _place(sent.get("NextToken"))
+        found = sorted(
+            ((sort_key(job), job.training_job_name), job)
+            for job in list(self._jobs.values())
+            if _fits(job, sent)
+        )
+        if descending:
+            found.reverse()
+        if place is not None:
+            found = [entry for entry in found if _is_after(entry[0], place, descending=descending)]
+        page = found[: sent.get("MaxResults", 10)]
+        answer: dict[str, Any] = {"TrainingJobSummaries": [job.summarize() for _, job in page]}
+        if len(page) < len(found):
+            answer["NextToken"] = base64.b64encode(json.dumps(page[-1][0]).encode()).decode()
         return ActionResult(answer)
 
     def add_tags(self) -> ActionResult:
         """AddTags: over those of the same keys."""
-        arn = self._get_param("ResourceArn")
-        tags = self._get_param("Tags")
+        arn, tags = self._sent["ResourceArn"], self._sent["Tags"]
+        self._see_that_it_is_there(arn)
         self.sagemaker_backend.delete_tags(arn, [tag["Key"] for tag in tags])
         return ActionResult({"Tags": self.sagemaker_backend.add_tags(arn, tags)})
 
-    @property
-    def _sent(self) -> dict[str, Any]:
-        """The request as the client sent it."""
-        body: dict[str, Any] = json.loads(self.body or "{}")
-        return body
+    def delete_tags(self) -> ActionResult:
+        """DeleteTags."""
+        self._see_that_it_is_there(self._sent["ResourceArn"])
+        return super().delete_tags()
+
+    def list_tags(self) -> ActionResult:
+        """ListTags."""
+        self._see_that_it_is_there(self._sent["ResourceArn"])
+        return super().list_tags()
 
     @property
     def _jobs(self) -> dict[str, TrainingJob]:
@@ -153,22 +153,16 @@ class TrainingResponse(SageMakerResponse):
 
     @property
     def _job(self) -> TrainingJob:
-        name = self._sent["TrainingJobName"]
-        if name not in self._jobs:
+        job = self._jobs.get(self._sent["TrainingJobName"])
+        if job is None:
             raise not_found()
-        return self._jobs[name]
+        return job
 
-
-_CHECKED = frozenset(
-    {
-        "CreateTrainingJob",
-        "DescribeTrainingJob",
-        "StopTrainingJob",
-        "DeleteTrainingJob",
-        "ListTrainingJobs",
-        "AddTags",
-    }
-)
+    def _see_that_it_is_there(self, arn: str) -> None:
+        """Raise if moto, which looks tags up by ARN, would find nothing under this one."""
+        kind, _, name = arn.split(":", 5)[-1].partition("/")
+        if not name or "/" in name or (kind == "training-job" and name not in self._jobs):
+            raise not_found()
 
 
 def all_jobs() -> list[TrainingJob]:
@@ -182,8 +176,26 @@ def all_jobs() -> list[TrainingJob]:
     ]
 
 
-def _is_listed(job: TrainingJob, sent: dict[str, Any]) -> bool:
-    created, modified = job.creation_time, job.last_modified_time
+def _parsed(body: bytes) -> dict[str, Any]:
+    """The request as the client sent it."""
+    try:
+        sent = json.loads(body or b"{}")
+    except ValueError:
+        sent = None
+    if not isinstance(sent, dict):
+        raise SerializationException("The request is not a JSON object")
+    return sent
+
+
+def _refusal(error: ServiceException) -> tuple[int, dict[str, str], str]:
+    """An error in the JSON protocol of AWS."""
+    body = {"__type": error.code, "message": error.message}
+    headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code}
+    return 400, headers, json.dumps(body)
+
+
+def _fits(job: TrainingJob, sent: dict[str, Any]) -> bool:
+    created, modified = job.creation_time, job.record.last_modified_time
     return (
         sent.get("NameContains", "") in job.training_job_name
         and sent.get("StatusEquals", job.training_job_status) == job.training_job_status
@@ -194,19 +206,28 @@ def _is_listed(job: TrainingJob, sent: dict[str, Any]) -> bool:
     )
 
 
-def _time(value: float | str) -> datetime:
+def _time(value: Any) -> datetime:
     """A time as AWS's JSON protocol sends it: epoch seconds."""
     try:
         return datetime.fromtimestamp(float(value), tz=UTC)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, OSError):
         raise ValidationException(
             f"1 validation error detected: '{value}' is not a time in epoch seconds"
         ) from None
 
 
-def _start_of_page(token: str | None) -> int:
+def _place(token: str | None) -> tuple[str | float, str] | None:
+    """The sort key of the last job of the page before."""
     if token is None:
-        return 0
-    if not token.isdecimal():
-        raise ValidationException(f"Invalid NextToken: '{token}'")
-    return int(token)
+        return None
+    try:
+        key, name = json.loads(base64.b64decode(token, validate=True))
+    except (ValueError, TypeError):
+        raise ValidationException(f"Invalid NextToken: '{token}'") from None
+    return key, str(name)
+
+
+def _is_after(key: tuple[str | float, str], place: tuple[str | float, str], *, descending: bool) -> bool:
+    if type(key[0]) is not type(place[0]):
+        raise ValidationException("Invalid NextToken: it is of a list that was sorted in another way")
+    return key < place if descending else key > place

@@ -72,13 +72,12 @@ def checked_job_name(name: str) -> str:
         between them (CreateTrainingJob, TrainingJobName).
     """
     if len(name) > MAX_JOB_NAME_LENGTH or not _JOB_NAME.fullmatch(name):
-        raise InvalidSpotRequest(
-            [
-                f"TrainingJobName is {name!r} ({len(name)} characters); SageMaker takes 1 to "
-                f"{MAX_JOB_NAME_LENGTH} letters, digits and hyphens, beginning and ending with a letter or digit. "
-                "Shorten it, or leave it out: a readable, unique one is then derived from the task instance."
-            ]
+        problem = (
+            f"TrainingJobName is {name!r} ({len(name)} characters); SageMaker takes 1 to {MAX_JOB_NAME_LENGTH} letters, "
+            "digits and hyphens, beginning and ending with a letter or digit. Shorten it, or leave it out: a readable, "
+            "unique one is then derived from the task instance."
         )
+        raise InvalidSpotRequest([problem])
     return name
 
 

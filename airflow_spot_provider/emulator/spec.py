@@ -1,0 +1,123 @@
+"""A training job as it was asked for: a checked CreateTrainingJob request, and whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from moto.utilities.utils import get_partition
+
+DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+LIFECYCLE_TAG = "emulator:lifecycle"
+TRAINING_SECONDS_TAG = "emulator:training-seconds"
+DEFAULT_TRAINING_SECONDS = 60.0
+"""How long a job without a script trains."""
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What was asked for, in the shapes that the emulator works with.
+
+    :param request: the CreateTrainingJob request.
+    :param account_id: AWS account of the job.
+    :param region: AWS region of the job.
+    """
+
+    request: Mapping[str, Any]
+    account_id: str
+    region: str
+
+    @property
+    def name(self) -> str:
+        """TrainingJobName."""
+        return str(self.request["TrainingJobName"])
+
+    @property
+    def arn(self) -> str:
+        """TrainingJobArn."""
+        partition = get_partition(self.region)
+        return f"arn:{partition}:sagemaker:{self.region}:{self.account_id}:training-job/{self.name}"
+
+    @property
+    def spot(self) -> bool:
+        """Whether it is managed spot training."""
+        return bool(self.request.get("EnableManagedSpotTraining"))
+
+    @property
+    def max_wait_seconds(self) -> float | None:
+        """MaxWaitTimeInSeconds."""
+        wait: float | None = self._member("StoppingCondition").get("MaxWaitTimeInSeconds")
+        return wait
+
+    @property
+    def max_runtime_seconds(self) -> float:
+        """MaxRuntimeInSeconds."""
+        return float(
+            self._member("StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)
+        )
+
+    @property
+    def instance_type(self) -> str:
+        """ResourceConfig.InstanceType."""
+        return str(self._member("ResourceConfig").get("InstanceType", ""))
+
+    @property
+    def checkpoint_uri(self) -> str | None:
+        """CheckpointConfig.S3Uri."""
+        uri: str | None = self._member("CheckpointConfig").get("S3Uri")
+        return uri
+
+    @property
+    def output_uri(self) -> str:
+        """The S3 prefix of what the job leaves: ``<S3OutputPath>/<job>/output``."""
+        return f"{self.request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
+
+    @property
+    def channels(self) -> Sequence[Mapping[str, Any]]:
+        """InputDataConfig."""
+        return self.request.get("InputDataConfig") or ()
+
+    @property
+    def hyperparameters(self) -> Mapping[str, str]:
+        """HyperParameters."""
+        return self._member("HyperParameters")
+
+    @property
+    def metric_definitions(self) -> Sequence[Mapping[str, str]]:
+        """AlgorithmSpecification.MetricDefinitions."""
+        return self._member("AlgorithmSpecification").get("MetricDefinitions") or ()
+
+    @property
+    def tags(self) -> Sequence[Mapping[str, str]]:
+        """Tags."""
+        return self.request.get("Tags") or ()
+
+    @property
+    def lifecycle(self) -> str | None:
+        """What its tag ``emulator:lifecycle`` says."""
+        return self._tag(LIFECYCLE_TAG)
+
+    @cached_property
+    def training_seconds(self) -> float:
+        """How long it trains if it has no script: its tag ``emulator:training-seconds``, or the default.
+
+        :raises ValueError: the tag holds no number of seconds.
+        """
+        value = self._tag(TRAINING_SECONDS_TAG)
+        if value is None:
+            return DEFAULT_TRAINING_SECONDS
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds < 1e9:
+            raise ValueError(f"'{value}' is no number of seconds; give one that is 0 or more.")
+        return seconds
+
+    def _member(self, name: str) -> Mapping[str, Any]:
+        return self.request.get(name) or {}
+
+    def _tag(self, key: str) -> str | None:
+        return next((tag["Value"] for tag in self.tags if tag["Key"] == key), None)

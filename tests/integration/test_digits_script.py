@@ -1,0 +1,137 @@
+"""The script that the example DAGs train, as a process: an interruption costs an epoch, and no accuracy."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "dags" / "digits" / "train.py"
+EPOCHS = 6
+PAUSE = 300
+"""Seconds after each epoch in which a signal finds the script: a test never waits for them to pass."""
+
+
+class Training:
+    """Runs of the script that share a checkpoint folder, as the starts of one training job do."""
+
+    def __init__(self, root: Path, data: Path) -> None:
+        self.checkpoints = root / "checkpoints"
+        self.model_file = root / "model" / "model.pkl"
+        self._arguments = {
+            "epochs": EPOCHS,
+            "data": data,
+            "model-dir": self.model_file.parent,
+            "checkpoints": self.checkpoints,
+        }
+
+    def to_the_end(self) -> list[str]:
+        done = subprocess.run(self._command(0), capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    def ended_after(self, epoch: int, number: signal.Signals) -> tuple[list[str], int]:
+        """Signal the script when it has saved an epoch; its output and exit status."""
+        with subprocess.Popen(self._command(PAUSE), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                if lines[-1] == f"checkpoint saved: epoch {epoch}":
+                    process.send_signal(number)
+                    break
+            rest, _ = process.communicate(timeout=60)
+        return [*lines, *rest.splitlines()], process.returncode
+
+    def weights(self) -> list[Any]:
+        with self.model_file.open("rb") as file:
+            return pickle.load(file).coefs_  # noqa: S301 - written by the run above
+
+    def _command(self, pause: float) -> list[str]:
+        arguments = {**self._arguments, "seconds-per-epoch": pause}
+        return [
+            sys.executable,
+            "-u",
+            str(SCRIPT),
+            *(f"--{name}={value}" for name, value in arguments.items()),
+        ]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("digits")
+    (folder / "digits.csv.gz").write_bytes(
+        files("sklearn.datasets.data").joinpath("digits.csv.gz").read_bytes()
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, data: Path) -> tuple[list[str], list[Any]]:
+    """What an uninterrupted run prints, and the model that it makes."""
+    training = Training(tmp_path_factory.mktemp("uninterrupted"), data)
+    return training.to_the_end(), training.weights()
+
+
+@pytest.fixture
+def training(tmp_path: Path, data: Path) -> Training:
+    return Training(tmp_path, data)
+
+
+def _is_same(weights: list[Any], others: list[Any]) -> bool:
+    return all((mine == other).all() for mine, other in zip(weights, others, strict=True))
+
+
+def test_uninterrupted_run_starts_from_scratch_and_learns(
+    uninterrupted: tuple[list[str], list[Any]],
+) -> None:
+    lines, _ = uninterrupted
+
+    assert lines[0] == "starting from scratch"
+    assert [line for line in lines if line.startswith("checkpoint saved")] == [
+        f"checkpoint saved: epoch {epoch}" for epoch in range(1, EPOCHS + 1)
+    ]
+    assert float(lines[-1].rpartition("=")[2]) > 0.8
+
+
+def test_run_stopped_by_sigterm_resumes_to_the_very_same_model(
+    training: Training, uninterrupted: tuple[list[str], list[Any]]
+) -> None:
+    stopped, status = training.ended_after(2, signal.SIGTERM)
+    assert status == 0
+    assert stopped[-1] == "SIGTERM: stopping after epoch 2; the checkpoint is saved"
+    assert not training.model_file.exists()
+
+    resumed = training.to_the_end()
+    assert resumed[0] == "resumed from epoch 3"
+    assert resumed[-1] == uninterrupted[0][-1]
+    assert _is_same(training.weights(), uninterrupted[1])
+
+
+def test_run_killed_without_warning_resumes_from_its_last_whole_checkpoint(
+    training: Training, uninterrupted: tuple[list[str], list[Any]]
+) -> None:
+    _, status = training.ended_after(3, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    # An instance that goes away in the middle of a write leaves this.
+    (training.checkpoints / "checkpoint.pkl.tmp").write_bytes(b"half a checkpoi")
+
+    resumed = training.to_the_end()
+    assert resumed[0] == "resumed from epoch 4"
+    assert resumed[-1] == uninterrupted[0][-1]
+    assert _is_same(training.weights(), uninterrupted[1])
+
+
+def test_run_stopped_after_its_last_epoch_still_makes_the_model_when_it_resumes(
+    training: Training, uninterrupted: tuple[list[str], list[Any]]
+) -> None:
+    training.ended_after(EPOCHS, signal.SIGTERM)
+    assert not training.model_file.exists()
+
+    training.to_the_end()
+    assert _is_same(training.weights(), uninterrupted[1])

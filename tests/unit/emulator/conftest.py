@@ -1,0 +1,121 @@
+"""Jobs without a script on a clock that is stepped: whole lifecycles pass in no time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_spot_provider.emulator.clock import SteppedClock
+from airflow_spot_provider.emulator.exceptions import TrainingProblem
+from airflow_spot_provider.emulator.instance import SimulatedInstance
+from airflow_spot_provider.emulator.lifecycles import lifecycle_named
+from airflow_spot_provider.emulator.market import SpotPrices
+from airflow_spot_provider.emulator.models import TrainingJob, World
+from airflow_spot_provider.emulator.spec import JobSpec
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class FolderStorage:
+    """S3 as a folder: ``s3://bucket/key`` is the file ``bucket/key``; a bucket is there when its folder is."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _path(self, uri: str) -> Path:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not (self.root / bucket).is_dir():
+            raise TrainingProblem(f"ClientError: {uri}: no such bucket")
+        return self.root / bucket / key
+
+    def holds(self, uri: str) -> bool:
+        try:
+            return self._path(uri).exists()
+        except TrainingProblem:
+            return False
+
+    def download_file(self, uri: str, path: Path) -> None:
+        shutil.copyfile(self._path(uri), path)
+
+    def download_prefix(self, uri: str, folder: Path) -> int:
+        source = self._path(uri)
+        files = [path for path in source.rglob("*") if path.is_file()] if source.is_dir() else []
+        for file in files:
+            target = folder / file.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        return len(files)
+
+    def upload_file(self, path: Path, uri: str) -> None:
+        target = self._path(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FolderStorage:
+    """A storage with the one bucket ``bucket``."""
+    (tmp_path / "s3/bucket").mkdir(parents=True)
+    return FolderStorage(tmp_path / "s3")
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock(NOON)
+
+
+@pytest.fixture
+def request_of() -> Callable[..., dict[str, Any]]:
+    """Builds a CreateTrainingJob request for spot; keyword arguments are members that win."""
+
+    def _request(**members: Any) -> dict[str, Any]:
+        request = {
+            "TrainingJobName": "job",
+            "RoleArn": "arn:aws:iam::123456789012:role/training",
+            "AlgorithmSpecification": {"TrainingImage": "local/image:1", "TrainingInputMode": "File"},
+            "OutputDataConfig": {"S3OutputPath": "s3://bucket/output"},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            "EnableManagedSpotTraining": True,
+            "CheckpointConfig": {"S3Uri": "s3://bucket/checkpoints"},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 1800, "MaxWaitTimeInSeconds": 3600},
+            **members,
+        }
+        return {name: value for name, value in request.items() if value is not None}
+
+    return _request
+
+
+@pytest.fixture
+def start(
+    clock: SteppedClock, storage: FolderStorage, request_of: Callable[..., dict[str, Any]]
+) -> Callable[..., TrainingJob]:
+    """Starts a job without a script in a lifecycle."""
+
+    def _start(lifecycle: str = "uninterrupted", **members: Any) -> TrainingJob:
+        world = World(
+            clock=clock,
+            prices=SpotPrices(7),
+            launch=lambda spec, _number, _listener: SimulatedInstance(spec, storage),
+            background=lambda work: work(),
+        )
+        spec = JobSpec(request_of(**members), "123456789012", "us-east-1")
+        job = TrainingJob(spec, lifecycle_named(lifecycle), world)
+        job.begin()
+        return job
+
+    return _start
+
+
+@pytest.fixture
+def pass_time(clock: SteppedClock) -> Callable[[float], None]:
+    """Advances the clock by so many seconds."""
+
+    def _pass(seconds: float) -> None:
+        clock.advance(timedelta(seconds=seconds))
+
+    return _pass

@@ -1,0 +1,89 @@
+"""The example DAGs: they import, quickly, and have the shape that their text promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+DAGS = Path(__file__).parents[2] / "dags"
+GROUPS = ("uninterrupted", "interrupted_once", "interrupted_twice_then_max_wait", "never_launched")
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, DAG]:
+    """Read as the DAG processor does: with the folder on the path."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DAGS)
+        bag = DagBag(DAGS)
+    assert bag.import_errors == {}
+    return bag.dags
+
+
+def test_folder_holds_two_documented_dags(dags: dict[str, DAG]) -> None:
+    assert set(dags) == {"spot_training_branching", "recurring_retraining"}
+    assert all(dag.doc_md and dag.tags for dag in dags.values())
+
+
+def test_reading_the_dags_imports_nothing_heavy() -> None:
+    heavy = ("boto3", "moto", "numpy", "pandas", "sklearn")
+    program = (
+        f"import sys, digits.config, digits.package; print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=DAGS, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_branching_trains_each_lifecycle_between_upload_and_report(dags: dict[str, DAG], group: str) -> None:
+    dag = dags["spot_training_branching"]
+    on_spot = dag.get_task(f"{group}.train_on_spot")
+
+    assert on_spot.upstream_task_ids == {"upload"}
+    assert on_spot.config["Tags"] == [{"Key": "emulator:lifecycle", "Value": group.replace("_", "-")}]
+    assert dag.get_task(f"{group}.how_it_ended").downstream_task_ids == {
+        f"{group}.train_on_demand",
+        f"{group}.result",
+    }
+    assert dag.get_task(f"{group}.result").downstream_task_ids == {"report"}
+
+
+def test_lifecycles_have_checkpoints_of_their_own_which_the_fallback_shares(dags: dict[str, DAG]) -> None:
+    dag = dags["spot_training_branching"]
+    prefixes = {
+        group: {dag.get_task(f"{group}.train_on_{kind}").checkpoint_s3_uri for kind in ("spot", "demand")}
+        for group in GROUPS
+    }
+
+    assert all(len(shared) == 1 for shared in prefixes.values())
+    assert len({prefix for shared in prefixes.values() for prefix in shared}) == len(GROUPS)
+    assert all("run_id" in prefix for shared in prefixes.values() for prefix in shared)
+
+
+def test_retraining_is_weekly_one_at_a_time_and_gated(dags: dict[str, DAG]) -> None:
+    dag = dags["recurring_retraining"]
+
+    assert dag.timetable.summary == "@weekly"
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    edges = {task_id: task.downstream_task_ids for task_id, task in dag.task_dict.items()}
+    assert edges == {
+        "upload": {"train"},
+        "train": {"is_good_enough", "report"},
+        "is_good_enough": {"report"},
+        "report": set(),
+    }
+    assert dag.get_task("train").checkpoint_s3_uri
+
+
+def test_gate_lets_a_good_model_through_and_fails_a_poor_one(dags: dict[str, DAG]) -> None:
+    gate = dags["recurring_retraining"].get_task("is_good_enough").python_callable
+
+    assert gate({"metrics": {"accuracy": 0.9}}) == 0.9
+    with pytest.raises(ValueError, match=r"accuracy is 0\.500; 0\.85 or more is let through"):
+        gate({"metrics": {"accuracy": 0.5}})
