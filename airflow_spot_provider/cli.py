@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from airflow_spot_provider import __version__
@@ -17,14 +18,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: exit status.
     """
     arguments = _parser().parse_args(argv)
-    try:
-        status: int = arguments.run(arguments)
-    except ModuleNotFoundError as error:
+    missing = [module for module in arguments.needs if find_spec(module) is None]
+    if missing:
         print(
-            f"airflow-spot {arguments.command} needs {error.name}: pip install 'airflow-spot-provider[demo]'",
+            f"airflow-spot {arguments.command} needs {', '.join(missing)}, which is not installed: "
+            f"pip install 'airflow-spot-provider[{arguments.extra}]'",
             file=sys.stderr,
         )
         return 1
+    status: int = arguments.run(arguments)
     return status
 
 
@@ -35,13 +37,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="airflow-spot", description="Spot training on Amazon SageMaker from Airflow."
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands = parser.add_subparsers(dest="command", required=True)
 
     command = commands.add_parser(
         "emulator", help="run a local SageMaker that really trains and really interrupts"
     )
     emulator.add_arguments(command)
-    command.set_defaults(run=emulator.run)
+    command.set_defaults(run=emulator.run, extra="emulator", needs=("moto", "flask"))
 
     command = commands.add_parser("demo", help="run the example DAG on a local SageMaker and a local Airflow")
     command.add_argument("--keep", action="store_true", help="leave both up until Ctrl-C")
@@ -54,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--output", type=Path, help="where the figures are written (default: <build>/demo.json)"
     )
-    command.set_defaults(run=_demo)
+    command.set_defaults(run=_demo, extra="demo", needs=("moto", "flask", "rich", "httpx", "sklearn"))
     return parser
 
 

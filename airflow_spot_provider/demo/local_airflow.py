@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
+
+from airflow_spot_provider.demo.processes import end_session, free_ports, is_listened_on
 
 STANDALONE = ("standalone",)
 SEPARATE = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -57,13 +58,15 @@ class LocalAirflow:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._client: httpx.Client | None = None
         self._environment: dict[str, str] = {}
+        self._ports: list[int] = []
         self.url = ""
 
     def __enter__(self) -> Self:
         """Start it, and wait until scheduler, triggerer, DAG processor and API answer."""
         shutil.rmtree(self.home, ignore_errors=True)
         (self.home / "logs").mkdir(parents=True)
-        api, scheduler_logs, triggerer_logs = free_ports(3)
+        self._ports = free_ports(3)
+        api, scheduler_logs, triggerer_logs = self._ports
         self.url = f"http://127.0.0.1:{api}"
         self._environment = {
             **os.environ,
@@ -106,16 +109,22 @@ class LocalAirflow:
 
     def kill(self, component: str) -> None:
         """SIGKILL one component with all its children: a crash."""
-        self._end(self._processes.pop(component), signal.SIGKILL)
+        end_session(self._processes.pop(component), signal.SIGKILL)
 
     def stop(self) -> None:
-        """End every component and all its children; a second time does nothing."""
+        """End every component and all its children; a second time does nothing.
+
+        :raises LocalAirflowError: somebody still listens on one of its ports.
+        """
         if self._client is not None:
             self._client.close()
             self._client = None
-        while self._processes:
-            _, process = self._processes.popitem()
-            self._end(process, signal.SIGTERM)
+        with contextlib.ExitStack() as stack:  # ends all of them, also if the end of one is cut short
+            while self._processes:
+                stack.callback(end_session, self._processes.popitem()[1], signal.SIGTERM)
+        ports, self._ports = self._ports, []
+        if taken := [port for port in ports if is_listened_on(port)]:
+            raise LocalAirflowError(f"Airflow was ended, and ports {taken} are still listened on.")
 
     def get(self, path: str, **parameters: Any) -> Any:
         """GET a resource of the REST API.
@@ -227,21 +236,6 @@ class LocalAirflow:
     def _command(*arguments: str) -> list[str]:
         return [sys.executable, "-m", "airflow", *arguments]
 
-    @staticmethod
-    def _end(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-        """Signal the whole group, wait, and kill what is left: ``airflow standalone`` leaves its children behind."""
-        group = process.pid
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-        end = time.monotonic() + 10
-        while _group_is_alive(group) and time.monotonic() < end:
-            time.sleep(0.1)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
-        process.wait()
-
     def _api(self) -> httpx.Client:
         if self._client is None:
             token = httpx.get(f"{self.url}/auth/token", timeout=30, trust_env=False).raise_for_status()
@@ -278,20 +272,3 @@ class LocalAirflow:
             lines = path.read_text(errors="replace").splitlines()[-25:]
             parts.append("\n".join((f"--- {path.name}", *lines)))
         return "\n".join(parts)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on just now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-def _group_is_alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,11 +31,12 @@ SPEED = 60.0
 """A minute of SageMaker's time passes in a second."""
 TIMEOUT_SECONDS = 240.0
 LIFECYCLES = {
-    "uninterrupted": "Completed",
-    "interrupted-once": "Completed",
-    "interrupted-twice-then-max-wait": "MaxWaitTimeExceeded",
-    "never-launched": "MaxWaitTimeExceeded",
+    "uninterrupted": ("Completed", 0),
+    "interrupted-once": ("Completed", 1),
+    "interrupted-twice-then-max-wait": ("MaxWaitTimeExceeded", 2),
+    "never-launched": ("MaxWaitTimeExceeded", 0),
 }
+"""What each comes to: its outcome, and how often it is interrupted."""
 _COLOURS = {
     "Starting": "grey62",
     "Downloading": "cyan",
@@ -77,9 +78,9 @@ def run_demo(*, dags: Path, build: Path, output: Path, keep: bool) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     console = Console()
     if not console.is_terminal:
-        console.width = 110
+        console.width = 130
     try:
-        with _ended_by_sigterm(), SageMakerEmulator(speed=SPEED) as emulator:
+        with _ended_by_signals(), SageMakerEmulator(speed=SPEED) as emulator:
             emulator.client("s3").create_bucket(Bucket=BUCKET)
             console.print(f"Local SageMaker: {emulator.endpoint_url} (a minute passes in a second)")
             console.print("Starting Airflow: scheduler, triggerer, DAG processor, API server")
@@ -88,10 +89,13 @@ def run_demo(*, dags: Path, build: Path, output: Path, keep: bool) -> int:
                 rows = _run_dag(console, emulator, airflow)
                 output.parent.mkdir(parents=True, exist_ok=True)
                 output.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-                wrong = [row for row in rows if row.outcome != LIFECYCLES[row.lifecycle]]
-                _show(console, rows, airflow.url, output)
+                wrong = [row for row in rows if (row.outcome, row.interruptions) != LIFECYCLES[row.lifecycle]]
+                _show(console, rows)
+                console.print(f"The figures are in {os.path.relpath(output)}.", soft_wrap=True)
                 if keep:
                     _wait_for_interrupt(console, airflow.url, emulator.endpoint_url)
+                else:
+                    console.print(f"The Airflow UI was at {airflow.url}.", soft_wrap=True)
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left running.")
         return 130
@@ -99,7 +103,13 @@ def run_demo(*, dags: Path, build: Path, output: Path, keep: bool) -> int:
         console.print(f"The demo failed: {error}", style="red", markup=False, soft_wrap=True)
         return 1
     for row in wrong:
-        console.print(f"{row.lifecycle} ended as {row.outcome}, not {LIFECYCLES[row.lifecycle]}", style="red")
+        outcome, interruptions = LIFECYCLES[row.lifecycle]
+        console.print(
+            f"{row.lifecycle} ended as {row.outcome} after {row.interruptions} interruptions, "
+            f"not as {outcome} after {interruptions}.",
+            style="red",
+            soft_wrap=True,
+        )
     return 1 if wrong else 0
 
 
@@ -224,10 +234,10 @@ def _row(emulator: SageMakerEmulator, airflow: LocalAirflow, run_id: str, lifecy
     )
 
 
-def _show(console: Console, rows: list[Row], url: str, output: Path) -> None:
+def _show(console: Console, rows: list[Row]) -> None:
     table = Table(title="Four lifecycles of managed spot training")
     for heading in ("Lifecycle", "Outcome", "Branch taken"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")  # in a narrow terminal no name is cut off
     for heading in ("Interruptions", "Trained", "Billed", "Savings"):
         table.add_column(heading, justify="right")
     for row in rows:
@@ -243,9 +253,6 @@ def _show(console: Console, rows: list[Row], url: str, output: Path) -> None:
             "not known" if row.savings_percent is None else f"{row.savings_percent:.1f}%",
         )
     console.print(table)
-    console.print(
-        f"The Airflow UI was at {url}; the figures are in {os.path.relpath(output)}.", soft_wrap=True
-    )
 
 
 def _wait_for_interrupt(console: Console, airflow_url: str, endpoint_url: str) -> None:
@@ -254,20 +261,22 @@ def _wait_for_interrupt(console: Console, airflow_url: str, endpoint_url: str) -
         "Ctrl-C stops both.",
         soft_wrap=True,
     )
-    while True:
-        signal.pause()
+    with suppress(KeyboardInterrupt):
+        while True:
+            signal.pause()
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does, with everything that it started; a second one does not cut that short."""
+def _ended_by_signals() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal end the demo with all it started; a second signal does not cut that short."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def _interrupt(number: int, _frame: object) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in numbers:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    before = {each: signal.signal(each, _interrupt) for each in (signal.SIGTERM, signal.SIGINT)}
+    before = {each: signal.signal(each, _interrupt) for each in numbers}
     try:
         yield
     finally:

@@ -135,14 +135,16 @@ class Container:
         path = self.root / "output/failure"
         return path.read_text(errors="replace")[:1024].strip() if path.is_file() else ""
 
-    def pack(self, folder: str) -> Path | None:
-        """A tar.gz of a folder below the root, or None if that is empty."""
+    def holds(self, folder: str) -> bool:
+        """Whether there is anything in a folder below the root."""
         content = self.root / folder
-        if not content.is_dir() or not any(content.iterdir()):
-            return None
+        return content.is_dir() and any(content.iterdir())
+
+    def pack(self, folder: str) -> Path:
+        """A tar.gz of a folder below the root."""
         archive = self.root / f"{folder.replace('/', '-')}.tar.gz"
         with tarfile.open(archive, "w:gz") as tar:
-            for path in sorted(content.iterdir()):
+            for path in sorted((self.root / folder).iterdir()):
                 tar.add(path, arcname=path.name)
         return archive
 

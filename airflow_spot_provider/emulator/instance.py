@@ -170,14 +170,14 @@ class ScriptInstance:
             self._mirror.abandon()
         self._container.stop(grace_seconds=0.5)
 
-    def upload(self, *, completed: bool) -> str | None:  # noqa: ARG002 - a stopped script's model is kept too
+    def upload(self, *, completed: bool) -> str | None:
         """model.tar.gz and output.tar.gz, of whatever the script left in their folders."""
-        output = self._container.pack("output/data")
-        if output is not None:
+        if self._container.holds("output/data"):
+            output = self._container.pack("output/data")
             self._storage.upload_file(output, f"{self._spec.output_uri}/output.tar.gz")
-        model = self._container.pack("model")
-        if model is None:
+        if not completed and not self._container.holds("model"):
             return None
+        model = self._container.pack("model")
         uri = f"{self._spec.output_uri}/model.tar.gz"
         self._storage.upload_file(model, uri)
         return uri

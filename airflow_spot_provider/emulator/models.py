@@ -19,7 +19,7 @@ from airflow_spot_provider.emulator.spec import JobSpec
 
 log = logging.getLogger(__name__)
 
-LEAST_REAL_STAY_SECONDS = 4.0
+LEAST_REAL_STAY_SECONDS = 8.0
 """How long the last stay before MaxWait really lasts at least: long enough for a script to start and to resume."""
 LEAST_REAL_SCRIPT_SECONDS = 2.0
 """How long a script without checkpoints really runs at least before a planned interruption."""
@@ -217,7 +217,7 @@ class TrainingJob:
         assert self._instance is not None
         if not self._instance.runs_script:
             return self._timing.interruption
-        limit = min(self.spec.max_wait_seconds or 0.0, self.spec.max_runtime_seconds) / 4
+        limit = min(self.spec.max_wait_seconds or 0.0, self.spec.max_runtime_seconds) / 3
         if self.spec.checkpoint_uri is not None:
             return min(LATEST_INTERRUPTION_SECONDS, limit)
         return min(

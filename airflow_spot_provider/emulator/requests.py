@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -33,9 +34,13 @@ def check(operation: str, parameters: Mapping[str, Any]) -> None:
     :raises ValidationException: with SageMaker's wording of what is wrong.
     """
     shape = _service_model().operation_model(operation).input_shape
-    report = ParamValidator().validate(_without_times(parameters), shape)
+    times = {key: parameters[key] for key in parameters if key.endswith(("After", "Before"))}
+    rest = {key: value for key, value in parameters.items() if key not in times}
+    report = ParamValidator().validate(rest, shape)
     if report.has_errors():
         raise ValidationException(_told(report.generate_report().splitlines()))
+    for key, value in times.items():
+        _check_time(key, value)
     if problems := list(_constraint_problems(shape, parameters, "")):
         raise ValidationException(_told(problems))
 
@@ -98,8 +103,12 @@ def _check_spot(spec: JobSpec) -> None:
             )
 
 
-def _without_times(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {key: value for key, value in parameters.items() if not key.endswith(("After", "Before"))}
+def _check_time(key: str, value: Any) -> None:
+    """Refuse what is no time as AWS's JSON protocol sends it: epoch seconds. botocore would take words for one."""
+    try:
+        datetime.fromtimestamp(value, tz=UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise ValidationException(_told([f"{key} is {value!r}, and no time in epoch seconds"])) from None
 
 
 def _told(problems: list[str]) -> str:

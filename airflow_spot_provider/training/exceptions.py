@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_spot_provider.training.lifecycle import Outcome
 
@@ -26,6 +26,9 @@ class InvalidSpotRequest(SpotTrainingError, ValueError):
         super().__init__(
             " ".join(self.problems) if len(self.problems) == 1 else "\n- ".join(("", *self.problems))
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
 
 
 class JobNameTaken(SpotTrainingError):
@@ -53,6 +56,9 @@ class UnacceptedOutcome(SpotTrainingError):
         self.result = result
         reason = f" ({result.failure_reason})" if result.failure_reason else ""
         super().__init__(f"Training job {result.job_name} ended as {self.outcome}{reason}. {self.advice}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result,)
 
 
 class MaxWaitTimeExceeded(UnacceptedOutcome):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 
@@ -52,7 +53,7 @@ class SecondaryStatus(StrEnum):
     @property
     def is_known(self) -> bool:
         """Whether this value is one that SageMaker documents."""
-        return self._name_ in type(self).__members__
+        return any(self is member for member in type(self))
 
 
 WAITING_STATUSES = frozenset(
@@ -120,6 +121,11 @@ class Transition:
     end: datetime | None
 
     @property
+    def is_timed(self) -> bool:
+        """Whether both its start and its end are known."""
+        return self.start is not None and self.end is not None
+
+    @property
     def seconds(self) -> float:
         """Seconds from start to end, never negative; 0 while either is not known."""
         if self.start is None or self.end is None:
@@ -131,8 +137,8 @@ class Transition:
 class Timeline:
     """What a training job went through, oldest first.
 
-    Built with :meth:`of`; entries that SageMaker lists twice or out of order are put right, and a missing end
-    is taken from the start of the entry that follows.
+    Built with :meth:`of`; entries that are listed twice or out of order are put right, and a missing end is taken
+    from the start of the entry that follows.
 
     :param transitions: the transitions in order of their start.
     """
@@ -144,7 +150,8 @@ class Timeline:
         """Fold the SecondaryStatusTransitions of a description into a timeline.
 
         :param description: a DescribeTrainingJob answer or the ``detail`` of a state change event (whose times are
-            epoch milliseconds). Missing or unreadable times and unknown statuses are carried, never refused.
+            epoch milliseconds). Missing or unreadable times and unknown statuses are carried, never refused;
+            entries without a status are left out.
         """
         entries = description.get("SecondaryStatusTransitions") or ()
         return cls.from_transitions(
@@ -154,20 +161,18 @@ class Timeline:
                 instant(entry.get("EndTime")),
             )
             for entry in entries
-            if entry.get("Status")
+            if isinstance(entry, Mapping) and entry.get("Status")
         )
 
     @classmethod
     def from_transitions(cls, transitions: Iterable[Transition]) -> Timeline:
         """Put transitions in order, drop repeated ones, and close each with the start of the next."""
-        entries = _in_order(dict.fromkeys(transitions))
-        followers: list[Transition | None] = [*entries[1:], None]
+        entries = _in_order(_once_each(transitions))
+        followers = [entry.start for entry in entries[1:]]
         return cls(
             tuple(
-                Transition(entry.status, entry.start, follower.start)
-                if entry.end is None and follower is not None
-                else entry
-                for entry, follower in zip(entries, followers, strict=True)
+                Transition(entry.status, entry.start, entry.end or next_start)
+                for entry, next_start in zip_longest(entries, followers)
             )
         )
 
@@ -206,7 +211,7 @@ def instant(value: object) -> datetime | None:
             case bool():
                 return None
             case int() | float():
-                # EventBridge gives epoch milliseconds, the API's JSON epoch seconds: no date since 1970 is both.
+                # EventBridge gives epoch milliseconds, the API's JSON epoch seconds: no date from 1974 to 5138 is both.
                 return datetime.fromtimestamp(value / 1000 if abs(value) >= 1e11 else value, tz=UTC)
             case str():
                 return instant(datetime.fromisoformat(value))
@@ -218,6 +223,16 @@ def instant(value: object) -> datetime | None:
 
 def _secondary_status(description: Mapping[str, Any]) -> SecondaryStatus:
     return SecondaryStatus(str(description.get("SecondaryStatus", "")))
+
+
+def _once_each(transitions: Iterable[Transition]) -> Iterable[Transition]:
+    """Drop repeated entries; of two, the one that tells its end stays. Without a start nothing shows a repetition."""
+    entries: dict[object, Transition] = {}
+    for place, entry in enumerate(transitions):
+        key = place if entry.start is None else (entry.status, entry.start)
+        if key not in entries or entries[key].end is None:
+            entries[key] = entry
+    return entries.values()
 
 
 def _in_order(transitions: Iterable[Transition]) -> list[Transition]:

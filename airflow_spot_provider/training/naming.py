@@ -65,12 +65,14 @@ def job_name(task: TaskIdentity, attempt: int, *, base: str | None = None) -> st
     return _readable(task.dag_id, task.task_id.rpartition(".")[2], room) + tail
 
 
-def checked_job_name(name: str) -> str:
+def checked_job_name(name: object) -> str:
     """Return a job name that SageMaker takes.
 
-    :raises InvalidSpotRequest: it is longer than 63 characters, or holds others than letters, digits and hyphens
-        between them (CreateTrainingJob, TrainingJobName).
+    :raises InvalidSpotRequest: it is no string, is longer than 63 characters, or holds others than letters, digits
+        and hyphens between them (CreateTrainingJob, TrainingJobName).
     """
+    if not isinstance(name, str):
+        raise InvalidSpotRequest([f"TrainingJobName is of type {type(name).__name__}; it takes a string."])
     if len(name) > MAX_JOB_NAME_LENGTH or not _JOB_NAME.fullmatch(name):
         problem = (
             f"TrainingJobName is {name!r} ({len(name)} characters); SageMaker takes 1 to {MAX_JOB_NAME_LENGTH} letters, "

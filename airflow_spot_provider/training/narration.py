@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from airflow_spot_provider.training.lifecycle import SecondaryStatus, Timeline, Transition, instant
@@ -45,7 +45,7 @@ def table_of(description: Mapping[str, Any]) -> str:
         (
             f"{entry.start:%Y-%m-%d %H:%M:%S}" if entry.start else "",
             str(entry.status),
-            duration(entry.seconds) if entry.end else "",
+            duration(entry.seconds) if entry.is_timed else "",
         )
         for entry in Timeline.of(description).transitions
     ]
@@ -93,7 +93,7 @@ def _sentence(description: Mapping[str, Any], timeline: Timeline, index: int) ->
         case SecondaryStatus.STARTING:
             parts = ["Starting", "SageMaker is launching the instances"]
         case SecondaryStatus.INTERRUPTED:
-            trained = _seconds_since_last(before, SecondaryStatus.TRAINING)
+            trained = _seconds_trained_since_interruption(before)
             parts = [
                 "Interrupted" if trained is None else f"Interrupted after {duration(trained)} of training",
                 "SageMaker is waiting for spot capacity",
@@ -119,8 +119,15 @@ def _checkpoint(description: Mapping[str, Any]) -> str | None:
     return (description.get("CheckpointConfig") or {}).get("S3Uri")
 
 
-def _seconds_since_last(before: tuple[Transition, ...], status: SecondaryStatus) -> float | None:
-    return next((entry.seconds for entry in reversed(before) if entry.status is status), None)
+def _seconds_trained_since_interruption(before: tuple[Transition, ...]) -> float | None:
+    """None if the job did not train since its last interruption, or nobody knows for how long."""
+    since = itertools.takewhile(
+        lambda entry: entry.status is not SecondaryStatus.INTERRUPTED, reversed(before)
+    )
+    trained = [entry for entry in since if entry.status is SecondaryStatus.TRAINING]
+    if not trained or not all(entry.is_timed for entry in trained):
+        return None
+    return sum(entry.seconds for entry in trained)
 
 
 def _max_wait_left(description: Mapping[str, Any], entry: Transition) -> str:
@@ -129,5 +136,5 @@ def _max_wait_left(description: Mapping[str, Any], entry: Transition) -> str:
     max_wait = (description.get("StoppingCondition") or {}).get("MaxWaitTimeInSeconds")
     if created is None or entry.start is None or not max_wait:
         return ""
-    left = timedelta(seconds=max_wait) - (entry.start - created)
-    return f"{duration(max(0.0, left.total_seconds()))} of MaxWait left"
+    left = max_wait - (entry.start - created).total_seconds()
+    return f"{duration(max(0.0, left))} of MaxWait left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ from airflow_spot_provider.training.rules import (
     Known,
     checkpoint_problems,
     general_problems,
+    is_given,
     member_of,
     spot_conflicts,
     wait_problems,
@@ -26,6 +28,8 @@ _INTEGERS = (
     ("StoppingCondition", "MaxWaitTimeInSeconds"),
 )
 """Integer members that a template renders as text; the stock operator reads the same ones back."""
+
+_WHOLE_NUMBER = re.compile(r"\s*\d{1,18}\s*")
 
 
 def _everything_is_known(_value: object) -> bool:
@@ -84,13 +88,14 @@ def on_demand_request(
     """
     request = _merged(config, checkpoint_s3_uri, hyperparameters, instance_type, known)
     problems = []
-    if member_of(request, "EnableManagedSpotTraining", known=known) is True:
+    enabled = member_of(request, "EnableManagedSpotTraining", known=known)
+    if is_given(enabled) and enabled is not False:
         problems.append(
-            "EnableManagedSpotTraining is True in config, and managed_spot=False asks for on demand; "
+            f"EnableManagedSpotTraining is {enabled!r} in config, and managed_spot=False asks for on demand; "
             "take one of the two away."
         )
     waits = [max_wait, member_of(request, "StoppingCondition", "MaxWaitTimeInSeconds", known=known)]
-    if any(wait is not None for wait in waits):
+    if any(is_given(wait) for wait in waits):
         problems.append(
             "MaxWaitTimeInSeconds is given without managed spot training, and SageMaker takes it only with it; "
             "leave it out, or train on spot (managed_spot=True)."
@@ -135,7 +140,7 @@ def _merged(
             _put(request, "HyperParameters", name, value, known)
     for member, field in _INTEGERS:
         value = member_of(request, member, field, known=known)
-        if isinstance(value, str) and value.strip().isdecimal():
+        if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
             request[member][field] = int(value)
     return request
 
@@ -155,19 +160,20 @@ def _seconds(value: object, known: Known, problems: list[str]) -> object:
     """Whole seconds of what a user may pass as ``max_wait``."""
     if not known(value):
         return value
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
-        return int(value)
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, str) and _WHOLE_NUMBER.fullmatch(seconds):
+        return int(seconds)
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds == seconds // 1:
+        return int(seconds)
     problems.append(f"max_wait is {value!r}; it takes whole seconds (int) or a timedelta.")
     return NOT_KNOWN
 
 
 def _put(request: dict[str, Any], member: str, field: str, value: object, known: Known) -> None:
     """Set a member's field, leaving a member that cannot be looked at yet as it is."""
-    holder = request.setdefault(member, {})
+    if request.get(member) is None:
+        request[member] = {}
+    holder = request[member]
     if isinstance(holder, dict) and known(holder):
         holder[field] = value
 

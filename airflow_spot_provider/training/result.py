@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_spot_provider.training.lifecycle import Outcome, Timeline, Transition, outcome_of
 from airflow_spot_provider.training.savings import Savings, savings_percent
 
+MAX_RESULT_BYTES = 8_000
+"""An XCom stays small: what a result's JSON takes at most, each character beyond ASCII counted as its escape."""
 MAX_TIMELINE_ENTRIES = 50
-"""An XCom stays small: of a longer timeline the first and the newest entries are published."""
+"""Of a longer timeline the first and the newest entries are published."""
 _FIRST_TIMELINE_ENTRIES = 10
-_MAX_METRICS = 40
+_MAX_FAILURE_REASON = 1_024
+_MAX_METRICS = 2_000
+_MAX_STATUS = 64
 _MAX_ATTEMPTS = 5
-_MAX_TEXT = 1024
 
 
 class Attempt(BaseModel):
@@ -40,26 +45,28 @@ class SpotTrainingResult(BaseModel):
     :param job_name: TrainingJobName.
     :param job_arn: TrainingJobArn.
     :param outcome: how it ended.
-    :param failure_reason: SageMaker's FailureReason, at most 1,024 characters; None if it gave none.
+    :param failure_reason: SageMaker's FailureReason, at most 1,024 bytes of JSON; None if it gave none.
     :param managed_spot: whether the job describes itself as managed spot training.
-    :param instance_type: ResourceConfig.InstanceType.
-    :param instance_count: ResourceConfig.InstanceCount.
+    :param instance_type: ResourceConfig.InstanceType, or the one that SageMaker selected; None for instance groups.
+    :param instance_count: how many instances trained, over all instance groups.
     :param training_seconds: TrainingTimeInSeconds; None if SageMaker did not give it.
     :param billable_seconds: BillableTimeInSeconds (wall-clock; on each instance); None if SageMaker did not give it.
     :param savings_percent: ``(1 - billable / training) * 100``; None when it is not known, never 0 for that.
     :param interruptions: how often the job went into Interrupted.
     :param waiting_seconds: seconds without an instance, before the first and after each interruption.
-    :param timeline: ``[status, start, end]`` of each transition, times in ISO 8601 (UTC) or None. Of more than 50, the
-        first ten and the newest forty.
+    :param timeline: ``[status, start, end]`` of each transition, times in ISO 8601 (UTC) or None. Of more than 50 (or
+        fewer, if the rest of the result leaves no room for so many), the first ten and the newest ones.
     :param timeline_left_out: how many transitions the timeline leaves out.
     :param model_artifacts: S3 URI of model.tar.gz, if there is one.
     :param checkpoint_s3_uri: CheckpointConfig.S3Uri, if there is one.
-    :param metrics: the last value of each metric in FinalMetricDataList.
+    :param metrics: the last value of each metric in FinalMetricDataList, as many as fit in 2,000 bytes of JSON. One
+        that is no finite number (a loss of NaN) is left out: JSON has no such number.
     :param attempts: the jobs of this task so far, this one last (the newest five).
     :param cost: what the job cost; None as long as no price is known.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What is read may be any XCom: an error about it must not repeat what it holds.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     job_name: str
     job_arn: str
@@ -96,38 +103,41 @@ class SpotTrainingResult(BaseModel):
                 "a job has a result once it has ended."
             )
         timeline = Timeline.of(description)
-        resources = description.get("ResourceConfig") or {}
         training, billable = (description.get(f"{kind}TimeInSeconds") for kind in ("Training", "Billable"))
         managed_spot = bool(description.get("EnableManagedSpotTraining"))
         name = description["TrainingJobName"]
-        entries = timeline.transitions
-        published = entries
-        if len(entries) > MAX_TIMELINE_ENTRIES:
-            newest = MAX_TIMELINE_ENTRIES - _FIRST_TIMELINE_ENTRIES
-            published = (*entries[:_FIRST_TIMELINE_ENTRIES], *entries[-newest:])
         attempt = Attempt(job_name=name, outcome=outcome, managed_spot=managed_spot)
-        return cls(
+        resources = description.get("ResourceConfig") or {}
+        result = cls(
             job_name=name,
             job_arn=description.get("TrainingJobArn", ""),
             outcome=outcome,
-            failure_reason=_short(description.get("FailureReason")),
             managed_spot=managed_spot,
-            instance_type=resources.get("InstanceType"),
-            instance_count=resources.get("InstanceCount") or 1,
+            instance_type=resources.get("InstanceType") or resources.get("SelectedInstanceType"),
+            instance_count=_instances(resources),
             training_seconds=training,
             billable_seconds=billable,
             savings_percent=savings_percent(training, billable),
             interruptions=timeline.interruptions,
             waiting_seconds=round(timeline.waiting_seconds, 3),
-            timeline=tuple(_row(entry) for entry in published),
-            timeline_left_out=len(entries) - len(published),
             model_artifacts=(description.get("ModelArtifacts") or {}).get("S3ModelArtifacts") or None,
             checkpoint_s3_uri=(description.get("CheckpointConfig") or {}).get("S3Uri"),
-            metrics={
-                metric["MetricName"]: metric["Value"]
-                for metric in (description.get("FinalMetricDataList") or ())[:_MAX_METRICS]
-            },
             attempts=(*earlier, attempt)[-_MAX_ATTEMPTS:],
+        )
+        # What can be long gets what room there is: the reason first, then the metrics, then the timeline.
+        room = MAX_RESULT_BYTES - _json_bytes(result.to_json())
+        reason = _clipped(description.get("FailureReason") or "", min(_MAX_FAILURE_REASON, room))
+        room -= _json_bytes(reason)
+        metrics = _metrics(description.get("FinalMetricDataList") or (), min(_MAX_METRICS, room))
+        room -= _json_bytes(metrics)
+        rows = _rows(timeline.transitions, room)
+        return result.model_copy(
+            update={
+                "failure_reason": reason or None,
+                "metrics": metrics,
+                "timeline": rows,
+                "timeline_left_out": len(timeline.transitions) - len(rows),
+            }
         )
 
     @property
@@ -148,14 +158,62 @@ class SpotTrainingResult(BaseModel):
         return cls.model_validate(value)
 
 
-def _row(entry: Transition) -> tuple[str, str | None, str | None]:
-    return str(entry.status)[:64], _iso(entry.start), _iso(entry.end)
+_Row = tuple[str, str | None, str | None]
+
+
+def _rows(transitions: Sequence[Transition], room: int) -> tuple[_Row, ...]:
+    """The first ten and the newest ones, as many as there is room for."""
+    rows = [
+        (_clipped(entry.status, _MAX_STATUS), _iso(entry.start), _iso(entry.end)) for entry in transitions
+    ]
+    for count in range(min(len(rows), MAX_TIMELINE_ENTRIES), 0, -1):
+        first = min(count, _FIRST_TIMELINE_ENTRIES)
+        kept = (*rows[:first], *rows[len(rows) - (count - first) :])
+        if _json_bytes(kept) <= room:
+            return kept
+    return ()
+
+
+def _instances(resources: Mapping[str, Any]) -> int:
+    """ResourceConfig tells their number in one of three ways."""
+    groups = resources.get("InstanceGroups") or ()
+    return (
+        resources.get("InstanceCount")
+        or resources.get("SelectedInstanceCount")
+        or sum(group.get("InstanceCount") or 0 for group in groups)
+        or 1
+    )
+
+
+def _metrics(entries: Iterable[Mapping[str, Any]], room: int) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for entry in entries:
+        name, value = entry.get("MetricName"), entry.get("Value")
+        if name is None or value is None or not math.isfinite(value):
+            continue
+        more = {**metrics, _sound(name): float(value)}
+        if _json_bytes(more) <= room:
+            metrics = more
+    return metrics
 
 
 def _iso(time: datetime | None) -> str | None:
     return None if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def _short(text: str | None) -> str | None:
-    """SageMaker's own limit on FailureReason, held here too: results stay small."""
-    return text[:_MAX_TEXT] if text else None
+def _sound(text: str) -> str:
+    """Without what databases refuse: NUL, and halves of a character that was cut through."""
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
+def _clipped(text: str, limit: int) -> str:
+    """The beginning of a text, as much as fits into ``limit`` bytes of JSON."""
+    limit = max(0, limit)
+    text = _sound(text)[:limit]
+    while (size := _json_bytes(text) - len('""')) > limit:
+        text = text[: len(text) * limit // size]
+    return text
+
+
+def _json_bytes(value: object) -> int:
+    return len(json.dumps(value))

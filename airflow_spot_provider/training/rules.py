@@ -23,6 +23,9 @@ Known = Callable[[object], bool]
 NOT_KNOWN = object()
 """Stands for a member that cannot be looked at yet."""
 
+MEMBERS_WITH_FIELDS = ("CheckpointConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition")
+"""The members that these rules look into."""
+
 MAX_HYPERPARAMETERS = 100
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 """What SageMaker takes for MaxRuntimeInSeconds when it is left out."""
@@ -58,27 +61,31 @@ _ECR_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[^/]+/(?:[^/]+/)*(?P<name>[^/:@]+)(?
 def general_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
     """What SageMaker would refuse, spot or not."""
     name = member_of(request, "TrainingJobName", known=known)
-    if isinstance(name, str):
+    if is_given(name):
         try:
             checked_job_name(name)
         except InvalidSpotRequest as error:
             yield from error.problems
+    for member in MEMBERS_WITH_FIELDS:
+        holder = member_of(request, member, known=known)
+        if is_given(holder) and not isinstance(holder, Mapping):
+            yield f"{member} is of type {type(holder).__name__}; it takes a dict, as CreateTrainingJob does."
     for path in (("RoleArn",), ("OutputDataConfig", "S3OutputPath"), ("StoppingCondition",)):
         if member_of(request, *path, known=known) is None:
             yield f"{'.'.join(path)} is missing from config; CreateTrainingJob requires it."
     checkpoint = member_of(request, "CheckpointConfig", "S3Uri", known=known)
-    if checkpoint not in (None, NOT_KNOWN) and not re.match(r"s3://[^/]+", str(checkpoint)):
+    if is_given(checkpoint) and not re.match(r"s3://[^/]+", str(checkpoint)):
         yield f"The checkpoint URI is {checkpoint!r}; SageMaker takes s3://bucket/prefix (CheckpointConfig.S3Uri)."
     for field in ("MaxRuntimeInSeconds", "MaxWaitTimeInSeconds"):
         seconds = member_of(request, "StoppingCondition", field, known=known)
-        if seconds not in (None, NOT_KNOWN) and (type(seconds) is not int or seconds < 1):
+        if is_given(seconds) and (type(seconds) is not int or seconds < 1):
             yield f"StoppingCondition.{field} is {seconds!r}; it takes a whole number of seconds, 1 or more."
     yield from _hyperparameter_problems(member_of(request, "HyperParameters", known=known), known)
 
 
 def _hyperparameter_problems(parameters: object, known: Known) -> Iterator[str]:
     """Names are told, values never: they may be secrets."""
-    if parameters in (None, NOT_KNOWN):
+    if not is_given(parameters):
         return
     if not isinstance(parameters, Mapping):
         yield f"HyperParameters is of type {type(parameters).__name__}; it takes a dict of names to values."
@@ -97,16 +104,17 @@ def _hyperparameter_problems(parameters: object, known: Known) -> Iterator[str]:
 
 def spot_conflicts(request: Mapping[str, Any], known: Known) -> Iterator[str]:
     """Members that contradict managed spot training."""
-    if member_of(request, "EnableManagedSpotTraining", known=known) is False:
+    enabled = member_of(request, "EnableManagedSpotTraining", known=known)
+    if is_given(enabled) and enabled is not True:
         yield (
-            "EnableManagedSpotTraining is False in config, and this operator trains on spot; "
+            f"EnableManagedSpotTraining is {enabled!r} in config, and this operator trains on spot; "
             "take it out of config, or pass managed_spot=False to train on demand."
         )
     for member, what in (
         ("KeepAlivePeriodInSeconds", "a warm pool"),
         ("InstancePreferences", "SageMaker's own list of instance types"),
     ):
-        if member_of(request, "ResourceConfig", member, known=known) is not None:
+        if is_given(member_of(request, "ResourceConfig", member, known=known)):
             yield (
                 f"ResourceConfig.{member} ({what}) is given, and SageMaker does not take it together with "
                 "managed spot training; take it out of config, or pass managed_spot=False."
@@ -154,7 +162,7 @@ def checkpoint_problems(request: Mapping[str, Any], known: Known) -> Iterator[st
     if no_checkpoint and type(max_runtime) is int and max_runtime > UNCHECKPOINTED_RUNTIME_SECONDS:
         yield (
             f"MaxRuntimeInSeconds is {max_runtime} and there is no checkpoint URI: every interruption would start the "
-            f"training from scratch, so one just before the end costs up to {max_runtime / 3600:.1f} hours that are "
+            f"training from scratch, so one just before the end costs up to {max_runtime // 3600}h{max_runtime // 60 % 60:02}m that are "
             "trained, and billed, again. Pass checkpoint_s3_uri='s3://bucket/prefix' (the script has to load what it "
             "finds in /opt/ml/checkpoints), or insist with allow_no_checkpoint=True."
         )
@@ -164,6 +172,11 @@ def _built_in_algorithm(image: object) -> str | None:
     """The image's name if it stands in an ECR registry, as SageMaker's own images do."""
     match = _ECR_IMAGE.fullmatch(image) if isinstance(image, str) else None
     return match["name"] if match else None
+
+
+def is_given(value: object) -> bool:
+    """Whether a member is there and can be looked at."""
+    return value is not None and value is not NOT_KNOWN
 
 
 def member_of(request: Mapping[str, Any], *path: str, known: Known) -> Any:

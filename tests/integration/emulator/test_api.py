@@ -1,243 +1,379 @@
-"""What the API says yes and no to, and servers that know nothing of each other."""
+"""The training operations over HTTP: what they answer, and what they refuse."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
+from botocore.model import ListShape, MapShape, StructureShape
 
-from airflow_spot_provider.emulator import EmulatorError, SageMakerEmulator
+from tests.integration.emulator.conftest import Jobs, until
 
-
-def test_name_is_taken_once_whatever_became_of_the_first_job(jobs: Any) -> None:
-    request = jobs.request("failed")
-    jobs.sagemaker.create_training_job(**request)
-    jobs.until_ended(request["TrainingJobName"])
-
-    with pytest.raises(ClientError, match=r"ResourceInUse.*already exists \(arn:aws:sagemaker"):
-        jobs.sagemaker.create_training_job(**request)
+ON_DEMAND = {"EnableManagedSpotTraining": False, "StoppingCondition": {"MaxRuntimeInSeconds": 600}}
+LONG = [{"Key": "emulator:training-seconds", "Value": "100000"}]
 
 
-def test_finished_job_can_be_deleted_and_its_name_used_again(jobs: Any) -> None:
-    request = jobs.request()
-    name = request["TrainingJobName"]
-    jobs.sagemaker.create_training_job(**request)
-    with pytest.raises(ClientError, match="ResourceInUse"):
-        jobs.sagemaker.delete_training_job(TrainingJobName=name)
-    jobs.until_ended(name)
+def _error(call: Any, **arguments: Any) -> dict[str, str]:
+    with pytest.raises(ClientError) as refusal:
+        call(**arguments)
+    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    error: dict[str, str] = refusal.value.response["Error"]
+    return error
 
+
+def _post(endpoint_url: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    """What a client that checks nothing sends."""
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        endpoint_url,
+        data=body,
+        headers={
+            "X-Amz-Target": f"SageMaker.{operation}",
+            "Content-Type": "application/x-amz-json-1.1",
+            "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/sagemaker/aws4_request, SignedHeaders=host, Signature=0",
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_used_name_is_refused_whatever_became_of_its_job(jobs: Jobs) -> None:
+    name = jobs.submit()
+    jobs.ended(name)
+    error = _error(jobs.sagemaker.create_training_job, **jobs.request(TrainingJobName=name))
+    assert error["Code"] == "ResourceInUse"
+    assert error["Message"] == (
+        "Training job names must be unique within an AWS account and region, and a training job with this name already "
+        f"exists (arn:aws:sagemaker:us-east-1:123456789012:training-job/{name})"
+    )
+
+
+@pytest.mark.parametrize("operation", ["describe_training_job", "stop_training_job", "delete_training_job"])
+def test_unknown_name_is_not_found(jobs: Jobs, operation: str) -> None:
+    error = _error(getattr(jobs.sagemaker, operation), TrainingJobName="nobody")
+    assert error == {"Code": "ValidationException", "Message": "Requested resource not found."}
+
+
+def test_deleted_jobs_name_is_free_again(jobs: Jobs) -> None:
+    name = jobs.submit(Tags=LONG)
+    error = _error(jobs.sagemaker.delete_training_job, TrainingJobName=name)
+    assert (error["Code"], "InProgress" in error["Message"]) == ("ResourceInUse", True)
+    jobs.sagemaker.stop_training_job(TrainingJobName=name)
+    jobs.ended(name)
     jobs.sagemaker.delete_training_job(TrainingJobName=name)
-    jobs.sagemaker.create_training_job(**request)
-
-
-def test_unknown_job_is_not_found(jobs: Any) -> None:
-    for operation in ("describe_training_job", "stop_training_job", "delete_training_job"):
-        with pytest.raises(ClientError, match=r"ValidationException.*Requested resource not found"):
-            getattr(jobs.sagemaker, operation)(TrainingJobName="no-such-job")
-
-
-SPOT = {"EnableManagedSpotTraining": True}
-RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    assert _error(jobs.sagemaker.describe_training_job, TrainingJobName=name)["Code"] == "ValidationException"
+    jobs.submit(TrainingJobName=name)
 
 
 @pytest.mark.parametrize(
-    ("members", "message"),
+    ("members", "told"),
     [
-        (
-            {"EnableManagedSpotTraining": False},
-            "only supported when EnableManagedSpotTraining is set to true",
-        ),
+        ({"EnableManagedSpotTraining": False}, "Invalid MaxWaitTimeInSeconds. It is only supported when"),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 60}}, "MaxWaitTimeInSeconds is required"),
         (
             {"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 59}},
             "equal to or greater",
         ),
         (
-            {"StoppingCondition": {"MaxRuntimeInSeconds": 0, "MaxWaitTimeInSeconds": 59}},
-            "greater than or equal to 1",
-        ),
-        (
-            {"ResourceConfig": {**RESOURCES, "KeepAlivePeriodInSeconds": 60}},
+            {
+                "ResourceConfig": {
+                    "InstanceType": "ml.m5.large",
+                    "InstanceCount": 1,
+                    "VolumeSizeInGB": 1,
+                    "KeepAlivePeriodInSeconds": 60,
+                }
+            },
             "KeepAlivePeriodInSeconds is not supported",
         ),
-        ({"ResourceConfig": {**RESOURCES, "InstanceType": "ml.huge"}}, "enum value set"),
-        ({"RoleArn": "arn:aws:iam::123456789012:user/somebody-else"}, "not the ARN of an IAM role"),
-        ({"TrainingJobName": "under_score"}, "regular expression pattern"),
-        ({"TrainingJobName": "x" * 64}, "length less than or equal to 63"),
+        ({"TrainingJobName": "no_underscores"}, "failed to satisfy constraint"),
         (
-            {"HyperParameters": {f"p{number}": "1" for number in range(101)}},
-            "length less than or equal to 100",
+            {"Tags": [{"Key": "emulator:lifecycle", "Value": "nope"}]},
+            "choose one of uninterrupted, interrupted-once",
         ),
+        ({"Tags": [{"Key": "emulator:training-seconds", "Value": "nope"}]}, "no number of seconds"),
     ],
 )
-def test_request_is_refused_as_sagemaker_refuses_it(jobs: Any, members: dict[str, Any], message: str) -> None:
-    with pytest.raises(ClientError, match="ValidationException") as error:
-        jobs.submit(**members)
-
-    assert message in str(error.value)
-
-
-def test_refusal_does_not_quote_secrets(jobs: Any) -> None:
-    with pytest.raises(ClientError) as error:
-        jobs.submit(Environment={"TOKEN": "hunter2" * 200})
-
-    assert "environment" in str(error.value)
-    assert "hunter2" not in str(error.value)
+def test_bad_request_leaves_nothing_behind(jobs: Jobs, members: dict[str, Any], told: str) -> None:
+    request = jobs.request(**members)
+    error = _error(jobs.sagemaker.create_training_job, **request)
+    assert error["Code"] == "ValidationException"
+    assert told in error["Message"]
+    assert jobs.sagemaker.list_training_jobs(NameContains=jobs.prefix)["TrainingJobSummaries"] == []
 
 
-def test_list_pages_filters_and_sorts(jobs: Any, unique: str) -> None:
-    names = [f"{unique}-{letter}" for letter in "bca"]
-    for name in names:
-        jobs.submit(TrainingJobName=name, seconds=500)
-    sagemaker = jobs.sagemaker
+@pytest.mark.parametrize(
+    ("operation", "body", "code"),
+    [
+        ("CreateTrainingJob", b"{", "SerializationException"),
+        ("CreateTrainingJob", b"[]", "SerializationException"),
+        ("CreateTrainingJob", b"\xff", "SerializationException"),
+        ("CreateTrainingJob", b"{}", "ValidationException"),
+        ("CreateTrainingJob", b'{"TrainingJobName": {"a": 1}, "Tags": "x"}', "ValidationException"),
+        ("DescribeTrainingJob", b"", "ValidationException"),
+        ("DescribeTrainingJob", b'{"TrainingJobName": null}', "ValidationException"),
+        ("StopTrainingJob", b'{"TrainingJobName": 7}', "ValidationException"),
+        ("ListTrainingJobs", b'{"MaxResults": 101}', "ValidationException"),
+        ("ListTrainingJobs", b'{"MaxResults": 0}', "ValidationException"),
+        ("ListTrainingJobs", b'{"SortBy": "Age"}', "ValidationException"),
+        ("ListTrainingJobs", b'{"StatusEquals": "Sleeping"}', "ValidationException"),
+        ("ListTrainingJobs", b'{"NextToken": "of another list"}', "ValidationException"),
+        ("ListTrainingJobs", b'{"NextToken": "WzEsMl0="}', "ValidationException"),
+        ("ListTrainingJobs", b'{"NextToken": "e30="}', "ValidationException"),
+        ("ListTrainingJobs", b'{"CreationTimeAfter": "yesterday"}', "ValidationException"),
+        ("ListTrainingJobs", b'{"LastModifiedTimeBefore": 1e99}', "ValidationException"),
+        ("ListTrainingJobs", b'{"LastModifiedTimeBefore": NaN}', "ValidationException"),
+        ("AddTags", b'{"ResourceArn": "nonsense", "Tags": []}', "ValidationException"),
+        ("ListTags", b"{}", "ValidationException"),
+        (
+            "DeleteTags",
+            b'{"ResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:a/b/c", "TagKeys": ["a"]}',
+            "ValidationException",
+        ),
+        ("MakeCoffee", b"{}", "UnknownOperationException"),
+        ("CreateAIBenchmarkJob", b"{}", "UnknownOperationException"),
+    ],
+)
+def test_clients_mistake_is_answered_with_an_aws_error(
+    jobs: Jobs, operation: str, body: bytes, code: str
+) -> None:
+    status, answer = _post(jobs.emulator.endpoint_url, operation, body)
+    assert (status, answer["__type"]) == (400, code)
+    assert answer.get("message") or answer.get("Message")
+    assert "Traceback" not in json.dumps(answer)
 
-    def listed(**filters: Any) -> list[str]:
-        pages = sagemaker.get_paginator("list_training_jobs").paginate(NameContains=unique, **filters)
-        return [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
 
-    assert listed(SortBy="Name", SortOrder="Ascending", PaginationConfig={"PageSize": 2}) == sorted(names)
-    assert listed(SortOrder="Ascending") == names
-    assert listed(SortBy="CreationTime") == names[::-1]
-    assert listed(StatusEquals="InProgress", SortOrder="Ascending") == names
-    assert listed(StatusEquals="Completed") == []
-    middle = jobs.describe(names[1])["CreationTime"]
-    assert listed(CreationTimeAfter=middle + timedelta(milliseconds=1)) == names[2:]
-    assert names[0] in listed(CreationTimeBefore=middle)
-    assert listed(LastModifiedTimeAfter=middle + timedelta(days=9)) == []
-    [summary] = sagemaker.list_training_jobs(NameContains=names[0])["TrainingJobSummaries"]
-    assert summary["SecondaryStatus"]
-    assert summary["LastModifiedTime"] >= summary["CreationTime"]
-    with pytest.raises(ClientError, match="ValidationException"):
-        sagemaker.list_training_jobs(MaxResults=101)
-    with pytest.raises(ClientError, match="ValidationException"):
-        sagemaker.list_training_jobs(NextToken="not ours")
+WRONG = [None, 5, -1, 0.5, True, "", "x" * 3000, "\u00e9\u0000", [], [None], [{}], {}, {"": ""}]
 
 
-def test_tags_given_at_creation_are_listed_and_can_be_replaced(jobs: Any) -> None:
-    request = jobs.request(Tags=[{"Key": "a", "Value": "1"}])
-    arn = jobs.sagemaker.create_training_job(**request)["TrainingJobArn"]
-    jobs.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "3"}])
+def _with_one_wrong(value: Any) -> Iterator[Any]:
+    """The value with each of its parts, and itself, replaced by what does not belong there."""
+    yield from WRONG
+    if isinstance(value, dict):
+        for key, part in value.items():
+            for wrong in _with_one_wrong(part):
+                yield {**value, key: wrong}
+            yield {other: kept for other, kept in value.items() if other != key}
+    elif isinstance(value, list):
+        for wrong in _with_one_wrong(value[0]):
+            yield [wrong]
 
-    tags = jobs.sagemaker.list_tags(ResourceArn=arn)["Tags"]
-    assert sorted(tags, key=lambda tag: tag["Key"]) == [
-        {"Key": "a", "Value": "2"},
-        {"Key": "b", "Value": "3"},
-    ]
-    jobs.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["a"])
-    assert jobs.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "b", "Value": "3"}]
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "CreateTrainingJob",
+        "DescribeTrainingJob",
+        "ListTrainingJobs",
+        "StopTrainingJob",
+        "AddTags",
+        "DeleteTags",
+    ],
+)
+def test_no_wrong_member_is_an_error_of_the_server(jobs: Jobs, operation: str) -> None:
+    name = jobs.submit("never-launched")
+    arn = jobs.describe(name)["TrainingJobArn"]
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/data"}}
+    requests = {
+        "CreateTrainingJob": jobs.request(
+            "never-launched",
+            InputDataConfig=[{"ChannelName": "train", "DataSource": source}],
+            HyperParameters={"a": "b"},
+            Environment={"A": "b"},
+        ),
+        "DescribeTrainingJob": {"TrainingJobName": name},
+        "ListTrainingJobs": {
+            "MaxResults": 5,
+            "NextToken": "WzEuNSwgImEiXQ==",
+            "CreationTimeAfter": 1.5,
+            "LastModifiedTimeBefore": 2_000_000_000,
+            "NameContains": "a",
+            "StatusEquals": "Failed",
+            "SortBy": "Name",
+            "SortOrder": "Ascending",
+        },
+        "StopTrainingJob": {"TrainingJobName": name},
+        "AddTags": {"ResourceArn": arn, "Tags": [{"Key": "a", "Value": "b"}]},
+        "DeleteTags": {"ResourceArn": arn, "TagKeys": ["a"]},
+    }
+    for request in _with_one_wrong(requests[operation]):
+        status, answer = _post(jobs.emulator.endpoint_url, operation, json.dumps(request).encode())
+        assert status == 200 or (status == 400 and answer["__type"]), request
 
 
-def test_description_gives_the_request_back_and_no_tags(jobs: Any) -> None:
-    request = jobs.request(Environment={"A": "b"}, CheckpointConfig={"S3Uri": "s3://integration/c"})
+def _unexpected(shape: Any, value: Any, path: str = "") -> list[str]:
+    """Members of an answer that its output shape does not have."""
+    match shape:
+        case StructureShape():
+            return [
+                problem
+                for name, member in value.items()
+                for problem in (
+                    _unexpected(shape.members[name], member, f"{path}.{name}")
+                    if name in shape.members
+                    else [f"{path}.{name}"]
+                )
+            ]
+        case ListShape():
+            return [problem for item in value for problem in _unexpected(shape.member, item, f"{path}[]")]
+        case MapShape():
+            return [
+                problem
+                for item in value.values()
+                for problem in _unexpected(shape.value, item, f"{path}{{}}")
+            ]
+    types = {"string": str, "integer": int, "float": (int, float), "timestamp": (int, float), "boolean": bool}
+    return [] if isinstance(value, types.get(shape.type_name, object)) else [f"{path}: {value!r}"]
+
+
+def test_answers_have_sagemakers_shapes(jobs: Jobs) -> None:
+    name = jobs.submit_script("print('accuracy=0.5')", "interrupted-once", Environment={"A": "b"})
+    jobs.ended(name)
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    for operation, body in (
+        ("DescribeTrainingJob", {"TrainingJobName": name}),
+        ("ListTrainingJobs", {"NameContains": name}),
+    ):
+        status, answer = _post(jobs.emulator.endpoint_url, operation, json.dumps(body).encode())
+        assert status == 200
+        shape = model.operation_model(operation).output_shape
+        assert _unexpected(shape, answer) == []
+        assert set(shape.required_members) <= set(answer)
+
+
+def test_description_gives_back_what_was_asked_for(jobs: Jobs) -> None:
+    request = jobs.request(
+        HyperParameters={"epochs": "3"},
+        Environment={"MODE": "full"},
+        RetryStrategy={"MaximumRetryAttempts": 2},
+    )
     jobs.sagemaker.create_training_job(**request)
     description = jobs.describe(request["TrainingJobName"])
-
+    for member, value in request.items():
+        assert member == "Tags" or description[member] == value
     assert "Tags" not in description
-    for member in ("Environment", "CheckpointConfig", "StoppingCondition", "ResourceConfig", "RoleArn"):
-        assert description[member] == request[member]
 
 
-def test_servers_share_nothing(emulator: SageMakerEmulator, jobs: Any) -> None:
-    name = jobs.submit()
-    with SageMakerEmulator() as other:
-        assert other.endpoint_url != emulator.endpoint_url
-        assert other.client("s3").list_buckets()["Buckets"] == []
-        with pytest.raises(ClientError, match="not found"):
-            other.client("sagemaker").describe_training_job(TrainingJobName=name)
-        assert other.calls().get("CreateTrainingJob", 0) == 0
+def test_list_filters_sorts_and_shows_the_secondary_status(jobs: Jobs) -> None:
+    done, running = jobs.submit(**ON_DEMAND), jobs.submit(Tags=LONG)
+    ended = jobs.ended(done)
+    jobs.in_status(running, "Training")
+
+    def _names(**filters: Any) -> list[str]:
+        listed = jobs.sagemaker.list_training_jobs(NameContains=jobs.prefix, **filters)
+        return [summary["TrainingJobName"] for summary in listed["TrainingJobSummaries"]]
+
+    assert _names() == [running, done]
+    assert _names(SortOrder="Ascending") == [done, running]
+    assert _names(SortBy="Name", SortOrder="Ascending") == sorted([done, running])
+    assert _names(SortBy="Status", SortOrder="Ascending") == [done, running]
+    assert _names(StatusEquals="Completed") == [done]
+    assert _names(StatusEquals="InProgress") == [running]
+    created, modified = ended["CreationTime"], ended["LastModifiedTime"]
+    second = timedelta(seconds=1)
+    assert done not in _names(CreationTimeAfter=created + second)
+    assert _names(CreationTimeBefore=created - second) == []
+    assert done in _names(LastModifiedTimeAfter=modified - second, LastModifiedTimeBefore=modified + second)
+    assert done not in _names(LastModifiedTimeAfter=modified + second)
+    [summary] = jobs.sagemaker.list_training_jobs(NameContains=running)["TrainingJobSummaries"]
+    assert summary["SecondaryStatus"] == "Training"
+    assert summary["LastModifiedTime"] >= summary["CreationTime"]
+    assert "TrainingEndTime" not in summary
+    jobs.sagemaker.stop_training_job(TrainingJobName=running)
 
 
-def test_calls_are_counted_by_operation(jobs: Any, emulator: SageMakerEmulator) -> None:
-    before = emulator.calls()
-    jobs.describe(jobs.submit())
-    after = emulator.calls()
-
-    for operation in ("CreateTrainingJob", "DescribeTrainingJob"):
-        assert after[operation] == before.get(operation, 0) + 1
-
-
-def test_control_api_answers_in_json_and_says_what_it_takes(emulator: SageMakerEmulator, jobs: Any) -> None:
-    name = jobs.submit()
-    with urllib.request.urlopen(f"{emulator.endpoint_url}/_emulator/") as answer:  # noqa: S310
-        listed = json.load(answer)["jobs"]
-    assert name in [job["job_name"] for job in listed]
-    for path, body in (("/_emulator/plans", b"{"), ("/_emulator/plans", b"[]"), ("/_emulator/nowhere", None)):
-        with pytest.raises(urllib.error.HTTPError) as error:
-            urllib.request.urlopen(f"{emulator.endpoint_url}{path}", data=body)  # noqa: S310
-        with error.value:
-            assert error.value.code in (400, 404)
-            assert json.load(error.value)["error"]
-
-
-@pytest.mark.parametrize("wrong", [{"lifecycle": "interrupted-often"}, {"speed": 0}, {"speed": -1}])
-def test_server_that_cannot_start_says_why(wrong: dict[str, Any]) -> None:
-    with pytest.raises(EmulatorError, match="lifecycle|speed"), SageMakerEmulator(**wrong):
-        pass
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def _wait_until_gone(*pids: int) -> None:
-    end = time.monotonic() + 20
-    while any(_is_running(pid) for pid in pids):
-        assert time.monotonic() < end, pids
-        time.sleep(0.05)
-
-
-SLEEPING = "import os, time; print(os.getpid()); time.sleep(600)"
-
-
-def _sleeping_script(emulator: SageMakerEmulator) -> int:
-    from tests.integration.emulator.conftest import BUCKET, EmulatedJobs
-
-    jobs = EmulatedJobs(emulator)
-    jobs.s3.create_bucket(Bucket=BUCKET)
-    name = jobs.submit_script(SLEEPING)
-    jobs.until(name, lambda d: d["SecondaryStatus"] == "Training")
-    end = time.monotonic() + 20
-    while not (lines := jobs.log(name)):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return int(lines[0])
-
-
-def test_server_ends_its_training_processes_with_itself() -> None:
-    with SageMakerEmulator(speed=60) as emulator:
-        pids = (emulator.pid, _sleeping_script(emulator))
-
-    _wait_until_gone(*pids)
-
-
-def test_server_ends_when_the_process_that_started_it_is_killed() -> None:
-    script = (
-        "import sys, time\n"
-        "from airflow_spot_provider.emulator import SageMakerEmulator\n"
-        "with SageMakerEmulator() as emulator:\n"
-        "    print(emulator.pid, flush=True)\n"
-        "    time.sleep(600)\n"
+@pytest.mark.parametrize("order", ["Ascending", "Descending"])
+@pytest.mark.parametrize("sort_by", ["Name", "CreationTime", "Status"])
+def test_pages_hold_every_job_once(jobs: Jobs, order: str, sort_by: str) -> None:
+    names = {jobs.submit("never-launched") for _ in range(7)}
+    pages = jobs.sagemaker.get_paginator("list_training_jobs").paginate(
+        NameContains=jobs.prefix, SortBy=sort_by, SortOrder=order, PaginationConfig={"PageSize": 3}
     )
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    with parent.stdout:
-        pid = int(parent.stdout.readline())
-    assert _is_running(pid)
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
+    listed = [[summary["TrainingJobName"] for summary in page["TrainingJobSummaries"]] for page in pages]
+    assert [len(page) for page in listed] == [3, 3, 1]
+    assert {name for page in listed for name in page} == names
 
-    _wait_until_gone(pid)
+
+def test_page_goes_on_where_the_last_one_ended_though_jobs_were_added(jobs: Jobs) -> None:
+    first, second = jobs.submit("never-launched"), jobs.submit("never-launched")
+    page = jobs.sagemaker.list_training_jobs(NameContains=jobs.prefix, MaxResults=1)
+    assert page["TrainingJobSummaries"][0]["TrainingJobName"] == second
+    jobs.submit("never-launched")
+    page = jobs.sagemaker.list_training_jobs(
+        NameContains=jobs.prefix, MaxResults=1, NextToken=page["NextToken"]
+    )
+    assert page["TrainingJobSummaries"][0]["TrainingJobName"] == first
+
+
+def test_tags_can_be_listed_changed_and_searched_for(jobs: Jobs) -> None:
+    tags = [{"Key": "team", "Value": jobs.prefix}, {"Key": "emulator:lifecycle", "Value": "never-launched"}]
+    name = jobs.submit(Tags=tags)
+    arn = jobs.describe(name)["TrainingJobArn"]
+
+    def _tags() -> dict[str, str]:
+        return {tag["Key"]: tag["Value"] for tag in jobs.sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+
+    assert _tags() == {"team": jobs.prefix, "emulator:lifecycle": "never-launched"}
+    jobs.sagemaker.add_tags(
+        ResourceArn=arn, Tags=[{"Key": "team", "Value": "new"}, {"Key": "seen", "Value": "1"}]
+    )
+    assert _tags() == {"team": "new", "emulator:lifecycle": "never-launched", "seen": "1"}
+    jobs.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["seen"])
+    assert "seen" not in _tags()
+    expression = {"Filters": [{"Name": "TrainingJobName", "Operator": "Equals", "Value": name}]}
+    [found] = jobs.sagemaker.search(Resource="TrainingJob", SearchExpression=expression)["Results"]
+    assert found["TrainingJob"]["SecondaryStatus"] == "Starting"
+    assert {"Key": "team", "Value": "new"} in found["TrainingJob"]["Tags"]
+
+
+def test_tags_of_an_unknown_job_are_not_found(jobs: Jobs) -> None:
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:training-job/nobody"
+    sagemaker = jobs.sagemaker
+    for call, more in (
+        (sagemaker.list_tags, {}),
+        (sagemaker.add_tags, {"Tags": [{"Key": "a", "Value": "b"}]}),
+        (sagemaker.delete_tags, {"TagKeys": ["a"]}),
+    ):
+        assert _error(call, ResourceArn=arn, **more)["Message"] == "Requested resource not found."
+
+
+def test_jobs_of_one_region_are_not_anothers(jobs: Jobs) -> None:
+    name = jobs.submit("never-launched")
+    elsewhere = jobs.emulator.client("sagemaker", region_name="eu-west-1")
+    assert _error(elsewhere.describe_training_job, TrainingJobName=name)["Code"] == "ValidationException"
+    answer = elsewhere.create_training_job(**jobs.request("never-launched", TrainingJobName=name))
+    assert ":eu-west-1:" in answer["TrainingJobArn"]
+
+
+def test_same_name_at_the_same_time_makes_one_job(jobs: Jobs) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    request = jobs.request("never-launched")
+
+    def _create(_: int) -> bool:
+        try:
+            jobs.sagemaker.create_training_job(**request)
+        except jobs.sagemaker.exceptions.ResourceInUse:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(_create, range(16))) == 1
+
+
+def test_botos_own_waiter_sees_the_end(jobs: Jobs) -> None:
+    name = jobs.submit(**ON_DEMAND)
+    until(lambda: jobs.describe(name)["SecondaryStatus"] != "Starting")
+    jobs.sagemaker.get_waiter("training_job_completed_or_stopped").wait(
+        TrainingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    assert jobs.describe(name)["TrainingJobStatus"] == "Completed"

@@ -1,0 +1,92 @@
+"""The console command: what it takes, what it says when something is missing, which statuses it exits with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_spot_provider import __version__
+from airflow_spot_provider.cli import main
+from airflow_spot_provider.demo import run as demo
+from airflow_spot_provider.emulator import server
+
+DAGS = Path(__file__).parents[2] / "dags"
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"], ["emulator", "--lifecycle", "sometimes"]])
+def test_wrong_arguments_are_refused_with_what_there_is(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    said = capsys.readouterr().err
+    assert ("interrupted-once" if "emulator" in arguments else "emulator") in said
+
+
+def test_emulator_is_served_as_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    class Server:
+        def __init__(self, **options: Any) -> None:
+            asked.update(options)
+
+        def serve(self, *, until_stdin_closes: bool) -> None:
+            asked["until_stdin_closes"] = until_stdin_closes
+
+    monkeypatch.setattr(server, "Server", Server)
+    assert main(["emulator", "--port", "0", "--lifecycle", "never-launched", "--speed", "60"]) == 0
+    assert asked.items() >= {"port": 0, "lifecycle": "never-launched", "speed": 60.0}.items()
+    assert asked["until_stdin_closes"] is False
+
+
+@pytest.mark.parametrize(("status", "keep"), [(0, False), (1, True)])
+def test_demo_runs_with_its_arguments_and_hands_its_status_on(
+    status: int, keep: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def _run(**options: Any) -> int:
+        asked.update(options)
+        return status
+
+    monkeypatch.setattr(demo, "run_demo", _run)
+    arguments = ["demo", "--dags", str(DAGS), "--build", str(tmp_path), *(["--keep"] if keep else [])]
+    assert main(arguments) == status
+    assert asked == {"dags": DAGS, "build": tmp_path, "output": tmp_path / "demo.json", "keep": keep}
+
+
+def test_demo_without_its_dags_says_where_it_looked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--dags", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert str(tmp_path) in said
+    assert "--dags" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "extra"),
+    [("emulator", "moto", "emulator"), ("demo", "sklearn", "demo"), ("demo", "rich", "demo")],
+)
+def test_missing_extra_is_named_before_anything_starts(
+    command: str,
+    module: str,
+    extra: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # What Python makes of a module that is None there is what it makes of one that is not installed.
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main([command]) == 1
+    said = capsys.readouterr().err
+    assert f"needs {module}" in said
+    assert f"airflow-spot-provider[{extra}]" in said
