@@ -92,6 +92,7 @@ def spot_training_group(
 class _TrainOnDemand(SageMakerSpotTrainingOperator):
     """The same training on demand, from the config of the spot training."""
 
+    custom_operator_name = "Training on demand"
     ui_color = "#e69f00"
     ui_fgcolor = "#000000"
 

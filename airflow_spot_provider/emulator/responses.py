@@ -196,6 +196,8 @@ def _refusal(error: ServiceException) -> tuple[int, dict[str, str], str]:
 
 def _fits(job: TrainingJob, sent: dict[str, Any]) -> bool:
     created, modified = job.creation_time, job.record.last_modified_time
+    if "WarmPoolStatusEquals" in sent or "TrainingPlanArnEquals" in sent:
+        return False  # no job here has either
     return (
         sent.get("NameContains", "") in job.training_job_name
         and sent.get("StatusEquals", job.training_job_status) == job.training_job_status

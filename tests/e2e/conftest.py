@@ -26,9 +26,9 @@ def emulator() -> Iterator[SageMakerEmulator]:
 
 
 @pytest.fixture(scope="session")
-def airflow(emulator: SageMakerEmulator) -> Iterator[LocalAirflow]:
-    dags = ROOT / "build" / "e2e-dags"
-    shutil.rmtree(dags, ignore_errors=True)
+def airflow(emulator: SageMakerEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    root = tmp_path_factory.mktemp("airflow")  # two runs of these tests at a time do not share a home
+    dags = root / "dags"
     shutil.copytree(ROOT / "dags", dags)
     shutil.copytree(ROOT / "tests" / "e2e" / "dags", dags, dirs_exist_ok=True)
     environment = {
@@ -37,8 +37,7 @@ def airflow(emulator: SageMakerEmulator) -> Iterator[LocalAirflow]:
         "AIRFLOW_VAR_SPOT_TRAINING_ROLE_ARN": "arn:aws:iam::123456789012:role/e2e",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     }
-    home = ROOT / "build" / "airflow-e2e"
-    with LocalAirflow(home, dags, environment=environment, components=SEPARATE) as running:
+    with LocalAirflow(root / "home", dags, environment=environment, components=SEPARATE) as running:
         yield running
 
 

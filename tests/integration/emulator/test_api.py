@@ -278,6 +278,7 @@ def test_list_filters_sorts_and_shows_the_secondary_status(jobs: Jobs) -> None:
     assert _names(SortBy="Status", SortOrder="Ascending") == [done, running]
     assert _names(StatusEquals="Completed") == [done]
     assert _names(StatusEquals="InProgress") == [running]
+    assert _names(WarmPoolStatusEquals="Available") == []
     created, modified = ended["CreationTime"], ended["LastModifiedTime"]
     second = timedelta(seconds=1)
     assert done not in _names(CreationTimeAfter=created + second)
@@ -352,22 +353,6 @@ def test_jobs_of_one_region_are_not_anothers(jobs: Jobs) -> None:
     assert _error(elsewhere.describe_training_job, TrainingJobName=name)["Code"] == "ValidationException"
     answer = elsewhere.create_training_job(**jobs.request("never-launched", TrainingJobName=name))
     assert ":eu-west-1:" in answer["TrainingJobArn"]
-
-
-def test_same_name_at_the_same_time_makes_one_job(jobs: Jobs) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    request = jobs.request("never-launched")
-
-    def _create(_: int) -> bool:
-        try:
-            jobs.sagemaker.create_training_job(**request)
-        except jobs.sagemaker.exceptions.ResourceInUse:
-            return False
-        return True
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(_create, range(16))) == 1
 
 
 def test_botos_own_waiter_sees_the_end(jobs: Jobs) -> None:

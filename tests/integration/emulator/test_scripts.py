@@ -71,12 +71,11 @@ def test_interrupted_job_resumes_from_its_checkpoint(jobs: Jobs) -> None:
     assert metrics == {"accuracy": pytest.approx(0.2)}
 
 
-def test_job_that_is_interrupted_twice_resumes_twice_before_max_wait(jobs: Jobs) -> None:
+def test_job_that_is_interrupted_twice_resumes_twice_and_another_takes_up_what_it_left(jobs: Jobs) -> None:
+    limits = {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600}
+    steps = {"steps": "70"}
     name = jobs.submit_script(
-        STEPS,
-        "interrupted-twice-then-max-wait",
-        HyperParameters={"steps": "1000"},
-        StoppingCondition={"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600},
+        STEPS, "interrupted-twice-then-max-wait", HyperParameters=steps, StoppingCondition=limits
     )
     description = jobs.ended(name)
     assert statuses(description) == [
@@ -90,6 +89,11 @@ def test_job_that_is_interrupted_twice_resumes_twice_before_max_wait(jobs: Jobs)
     assert len(third) > 1
     assert description["TrainingTimeInSeconds"] > description["BillableTimeInSeconds"] > 0
 
+    on_demand = {"EnableManagedSpotTraining": False, "StoppingCondition": {"MaxRuntimeInSeconds": 1800}}
+    fallback = jobs.submit_script(STEPS, HyperParameters=steps, **on_demand)
+    assert jobs.ended(fallback)["TrainingJobStatus"] == "Completed"
+    assert _resumed_at(jobs.log_of(fallback)[0]) > _resumed_at(third)
+
 
 def test_script_that_ends_before_its_planned_interruption_is_interrupted_all_the_same(jobs: Jobs) -> None:
     name = jobs.submit_script("print('quick')", "interrupted-once")
@@ -97,12 +101,10 @@ def test_script_that_ends_before_its_planned_interruption_is_interrupted_all_the
     assert jobs.log_of(name) == [["quick"], ["quick"]]
 
 
-def test_job_on_demand_goes_on_from_the_checkpoint_of_another(jobs: Jobs) -> None:
+def test_first_start_restores_the_checkpoints_that_are_there(jobs: Jobs) -> None:
     key = f"{jobs.prefix}/checkpoints/state.json"
     jobs.s3.put_object(Bucket=BUCKET, Key=key, Body=b"17")
-    name = jobs.submit_script(
-        STEPS, EnableManagedSpotTraining=False, StoppingCondition={"MaxRuntimeInSeconds": 3600}
-    )
+    name = jobs.submit_script(STEPS)
     jobs.ended(name)
     assert _resumed_at(jobs.log_of(name)[0]) == 17
     assert jobs.read(f"s3://{BUCKET}/{key}") == b"20"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -125,6 +126,15 @@ def test_server_ends_when_its_parent_is_killed(parent: tuple[subprocess.Popen[st
     until(lambda: not _runs(server))
 
 
+def _is_closed(pipe: IO[str]) -> bool:
+    """Whether nobody can write to a pipe any more, so that nobody has to read it."""
+    os.set_blocking(pipe.fileno(), False)
+    try:
+        return os.read(pipe.fileno(), 1) == b""
+    except BlockingIOError:
+        return False
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_command_runs_until_it_is_told_to_end(number: signal.Signals) -> None:
     command = [sys.executable, "-m", "airflow_spot_provider.emulator", "--port", "0", "--speed", "60"]
@@ -133,12 +143,16 @@ def test_command_runs_until_it_is_told_to_end(number: signal.Signals) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        told = json.loads(process.stdout.readline())
-        assert told["pid"] == process.pid
-        assert told["endpoint_url"].startswith("http://127.0.0.1:")
-        process.send_signal(number)
-        assert process.wait(30) == 0
-        assert process.stderr.read() == ""
+        try:
+            told = json.loads(process.stdout.readline())
+            assert told["pid"] == process.pid
+            assert told["endpoint_url"].startswith("http://127.0.0.1:")
+            until(lambda: _is_closed(process.stdout))
+            process.send_signal(number)
+            assert process.wait(30) == 0
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
