@@ -190,8 +190,10 @@ def test_table_of_no_timeline_is_its_heading() -> None:
         ),
         (
             a_training_job().interrupted(2).max_wait_exceeded(),
-            "Savings are not known: SageMaker gave no training and billable time for this job. "
-            "2 interruptions, 6m00s without an instance.",
+            (
+                "Savings are not known: SageMaker gave no training and billable time for this job. "
+                "2 interruptions, 6m00s without an instance."
+            ),
         ),
     ],
     ids=["no interruption", "one", "not known"],
