@@ -45,5 +45,5 @@ def training_config(**hyperparameters: int | float) -> dict[str, Any]:
         ],
         "OutputDataConfig": {"S3OutputPath": f"{BUCKET}/{RUN}/models"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 1800},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3000},
     }
