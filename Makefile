@@ -54,7 +54,7 @@ test: $(READY) ## Run all tests, and hold the domain's coverage at 100 %
 	@echo "Coverage of airflow_spot_provider/training, statements and branches:"
 	@$(BIN)/coverage report --include='airflow_spot_provider/training/*' --fail-under=100
 
-test-unit: $(READY) ## Run the unit tests (no process, no network)
+test-unit: $(READY) ## Run the unit tests (no server but moto's, on loopback)
 	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
 
 test-integration: $(READY) ## Run the tests against the emulator over HTTP

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lifecycle",
         default=DEFAULT_LIFECYCLE,
         choices=list(LIFECYCLES),
-        help="what jobs go through unless their tag emulator:lifecycle says otherwise (default: %(default)s)",
+        help="what jobs go through unless a plan or their tag emulator:lifecycle says otherwise (default: %(default)s)",
     )
     parser.add_argument(
         "--speed", type=float, default=1.0, help="emulated seconds in a real one (default: %(default)s)"

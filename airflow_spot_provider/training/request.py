@@ -65,7 +65,7 @@ def spot_request(
     problems = list(spot_conflicts(request, known))
     request["EnableManagedSpotTraining"] = True
     if max_wait is not None:
-        _put(request, "StoppingCondition", "MaxWaitTimeInSeconds", _seconds(max_wait, known, problems), known)
+        _put(request, "StoppingCondition", "MaxWaitTimeInSeconds", _seconds(max_wait, known, problems))
     problems += general_problems(request, known)
     problems += wait_problems(request, known, algorithm_checkpoints)
     if not allow_no_checkpoint:
@@ -132,12 +132,12 @@ def _merged(
         )
     request = {key: _copied(value) for key, value in config.items()}
     if checkpoint_s3_uri is not None:
-        _put(request, "CheckpointConfig", "S3Uri", checkpoint_s3_uri, known)
+        _put(request, "CheckpointConfig", "S3Uri", checkpoint_s3_uri)
     if instance_type is not None:
-        _put(request, "ResourceConfig", "InstanceType", instance_type, known)
+        _put(request, "ResourceConfig", "InstanceType", instance_type)
     if isinstance(hyperparameters, Mapping):
         for name, value in hyperparameters.items():
-            _put(request, "HyperParameters", name, value, known)
+            _put(request, "HyperParameters", name, value)
     for member, field in _INTEGERS:
         value = member_of(request, member, field, known=known)
         if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
@@ -169,12 +169,12 @@ def _seconds(value: object, known: Known, problems: list[str]) -> object:
     return NOT_KNOWN
 
 
-def _put(request: dict[str, Any], member: str, field: str, value: object, known: Known) -> None:
+def _put(request: dict[str, Any], member: str, field: str, value: object) -> None:
     """Set a member's field, leaving a member that cannot be looked at yet as it is."""
     if request.get(member) is None:
         request[member] = {}
     holder = request[member]
-    if isinstance(holder, dict) and known(holder):
+    if isinstance(holder, dict):
         holder[field] = value
 
 

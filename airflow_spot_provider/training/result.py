@@ -18,6 +18,8 @@ MAX_RESULT_BYTES = 8_000
 MAX_TIMELINE_ENTRIES = 50
 """Of a longer timeline the first and the newest entries are published."""
 _FIRST_TIMELINE_ENTRIES = 10
+_MAX_URI = 3_200
+"""What the JSON of any S3 URI takes, unless its key is made of control characters."""
 _MAX_FAILURE_REASON = 1_024
 _MAX_METRICS = 2_000
 _MAX_STATUS = 64
@@ -120,8 +122,8 @@ class SpotTrainingResult(BaseModel):
             savings_percent=savings_percent(training, billable),
             interruptions=timeline.interruptions,
             waiting_seconds=round(timeline.waiting_seconds, 3),
-            model_artifacts=(description.get("ModelArtifacts") or {}).get("S3ModelArtifacts") or None,
-            checkpoint_s3_uri=(description.get("CheckpointConfig") or {}).get("S3Uri"),
+            model_artifacts=_uri((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts")),
+            checkpoint_s3_uri=_uri((description.get("CheckpointConfig") or {}).get("S3Uri")),
             attempts=(*earlier, attempt)[-_MAX_ATTEMPTS:],
         )
         # What can be long gets what room there is: the reason first, then the metrics, then the timeline.
@@ -199,6 +201,11 @@ def _metrics(entries: Iterable[Mapping[str, Any]], room: int) -> dict[str, float
 
 def _iso(time: datetime | None) -> str | None:
     return None if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _uri(text: str | None) -> str | None:
+    """A URI as it is or not at all: a part of one would name something else."""
+    return text if text and text == _sound(text) and _json_bytes(text) <= _MAX_URI else None
 
 
 def _sound(text: str) -> str:
