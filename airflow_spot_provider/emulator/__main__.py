@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from airflow_spot_provider.emulator.lifecycles import DEFAULT_LIFECYCLE, LIFECYCLES
+from airflow_spot_provider.emulator.jobs.lifecycles import DEFAULT_LIFECYCLE, LIFECYCLES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,15 +22,15 @@ from moto.sagemaker import urls
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from airflow_spot_provider.emulator.clock import RunningClock
-from airflow_spot_provider.emulator.control import PREFIX, Calls, ControlAPI
-from airflow_spot_provider.emulator.instance import Fleet
-from airflow_spot_provider.emulator.lifecycles import lifecycle_named
-from airflow_spot_provider.emulator.market import SpotPrices
-from airflow_spot_provider.emulator.models import World
-from airflow_spot_provider.emulator.plans import Plans
-from airflow_spot_provider.emulator.responses import TrainingResponse, all_jobs
-from airflow_spot_provider.emulator.storage import S3Storage
-from airflow_spot_provider.emulator.warden import Warden
+from airflow_spot_provider.emulator.control.api import PREFIX, Calls, ControlAPI
+from airflow_spot_provider.emulator.instances.instance import Fleet
+from airflow_spot_provider.emulator.instances.storage import S3Storage
+from airflow_spot_provider.emulator.instances.warden import Warden
+from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
+from airflow_spot_provider.emulator.jobs.plans import Plans
+from airflow_spot_provider.emulator.jobs.training_job import World
+from airflow_spot_provider.emulator.market.prices import SpotPrices
+from airflow_spot_provider.emulator.wire.training import TrainingResponse, all_jobs
 
 _LONGEST_FORM = 1_000_000
 

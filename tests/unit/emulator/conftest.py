@@ -12,10 +12,10 @@ import pytest
 
 from airflow_spot_provider.emulator.clock import SteppedClock
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
-from airflow_spot_provider.emulator.instance import SimulatedInstance
-from airflow_spot_provider.emulator.lifecycles import lifecycle_named
-from airflow_spot_provider.emulator.market import SpotPrices
-from airflow_spot_provider.emulator.models import TrainingJob, World
+from airflow_spot_provider.emulator.instances.instance import SimulatedInstance
+from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
+from airflow_spot_provider.emulator.jobs.training_job import TrainingJob, World
+from airflow_spot_provider.emulator.market.prices import SpotPrices
 from airflow_spot_provider.emulator.spec import JobSpec
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_spot_provider.emulator.checkpoints import CheckpointMirror
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
+from airflow_spot_provider.emulator.instances.checkpoints import CheckpointMirror
 
 URI = "s3://bucket/checkpoints/"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from airflow_spot_provider.emulator.lifecycles import Lifecycle, lifecycle_named
+from airflow_spot_provider.emulator.jobs.lifecycles import Lifecycle, lifecycle_named
 from airflow_spot_provider.emulator.spec import JobSpec
 
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from airflow_spot_provider.emulator.clock import Clock
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
-from airflow_spot_provider.emulator.instance import Instance, Listener
-from airflow_spot_provider.emulator.lifecycles import End, Lifecycle, Stay, for_job, timing_of
-from airflow_spot_provider.emulator.market import SpotPrices, Usage
-from airflow_spot_provider.emulator.record import JobRecord
+from airflow_spot_provider.emulator.instances.instance import Instance, Listener
+from airflow_spot_provider.emulator.jobs.lifecycles import End, Lifecycle, Stay, for_job, timing_of
+from airflow_spot_provider.emulator.jobs.record import JobRecord
+from airflow_spot_provider.emulator.market.prices import SpotPrices, Usage
 from airflow_spot_provider.emulator.spec import JobSpec
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
-from airflow_spot_provider.emulator.storage import Storage
+from airflow_spot_provider.emulator.instances.storage import Storage
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from moto.sagemaker.models import sagemaker_backends
 
 from airflow_spot_provider.emulator.clock import SteppedClock
 from airflow_spot_provider.emulator.exceptions import ResourceInUse
-from airflow_spot_provider.emulator.instance import SimulatedInstance
-from airflow_spot_provider.emulator.lifecycles import Lifecycle, lifecycle_named
-from airflow_spot_provider.emulator.market import SpotPrices
-from airflow_spot_provider.emulator.models import World
-from airflow_spot_provider.emulator.plans import Plans
-from airflow_spot_provider.emulator.responses import TrainingResponse
+from airflow_spot_provider.emulator.instances.instance import SimulatedInstance
+from airflow_spot_provider.emulator.jobs.lifecycles import Lifecycle, lifecycle_named
+from airflow_spot_provider.emulator.jobs.plans import Plans
+from airflow_spot_provider.emulator.jobs.training_job import World
+from airflow_spot_provider.emulator.market.prices import SpotPrices
 from airflow_spot_provider.emulator.spec import JobSpec
+from airflow_spot_provider.emulator.wire.training import TrainingResponse
 
 ACCOUNT, REGION = "210987654321", "us-west-2"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
-from airflow_spot_provider.emulator.storage import S3Storage
+from airflow_spot_provider.emulator.instances.storage import S3Storage
 
 
 class Objects:

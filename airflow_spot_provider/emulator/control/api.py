@@ -13,10 +13,10 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from airflow_spot_provider.emulator.clock import RunningClock
-from airflow_spot_provider.emulator.lifecycles import lifecycle_named
-from airflow_spot_provider.emulator.models import TrainingJob
-from airflow_spot_provider.emulator.plans import Plans
-from airflow_spot_provider.emulator.responses import all_jobs
+from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
+from airflow_spot_provider.emulator.jobs.plans import Plans
+from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
+from airflow_spot_provider.emulator.wire.training import all_jobs
 
 PREFIX = "/_emulator"
 _ROUTES = Map(

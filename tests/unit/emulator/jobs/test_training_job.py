@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_spot_provider.emulator.lifecycles import LIFECYCLES
+from airflow_spot_provider.emulator.jobs.lifecycles import LIFECYCLES
 
 GUIDE = {
     "uninterrupted": ["Starting", "Downloading", "Training", "Uploading", "Completed"],

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from airflow_spot_provider.emulator.market import Usage
+from airflow_spot_provider.emulator.market.prices import Usage
 from airflow_spot_provider.emulator.spec import JobSpec
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_spot_provider.emulator import requests
 from airflow_spot_provider.emulator.exceptions import ValidationException
 from airflow_spot_provider.emulator.spec import JobSpec
+from airflow_spot_provider.emulator.wire import requests
 
 RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
 CHANNEL = {

@@ -14,7 +14,6 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
-from airflow_spot_provider.emulator import requests
 from airflow_spot_provider.emulator.exceptions import (
     ResourceInUse,
     SerializationException,
@@ -22,9 +21,10 @@ from airflow_spot_provider.emulator.exceptions import (
     ValidationException,
     not_found,
 )
-from airflow_spot_provider.emulator.models import TrainingJob, World
-from airflow_spot_provider.emulator.plans import Plans
+from airflow_spot_provider.emulator.jobs.plans import Plans
+from airflow_spot_provider.emulator.jobs.training_job import TrainingJob, World
 from airflow_spot_provider.emulator.spec import LIFECYCLE_TAG, JobSpec
+from airflow_spot_provider.emulator.wire import requests
 
 _CHECKED = frozenset(
     {

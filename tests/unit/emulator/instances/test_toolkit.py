@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from airflow_spot_provider.emulator.instances.toolkit import Settings, has_script
 from airflow_spot_provider.emulator.spec import JobSpec
-from airflow_spot_provider.emulator.toolkit import Settings, has_script
 
 ROOT = Path("/opt/ml")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_spot_provider.emulator.lifecycles import LIFECYCLES, lifecycle_named
-from airflow_spot_provider.emulator.plans import Plans
+from airflow_spot_provider.emulator.jobs.lifecycles import LIFECYCLES, lifecycle_named
+from airflow_spot_provider.emulator.jobs.plans import Plans
 from airflow_spot_provider.emulator.spec import JobSpec
 
 SERVER = lifecycle_named("never-launched")

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from airflow_spot_provider.emulator.checkpoints import CheckpointMirror
 from airflow_spot_provider.emulator.clock import Clock
-from airflow_spot_provider.emulator.container import Container, channel_uri, missing_input
-from airflow_spot_provider.emulator.logs import LogStream
+from airflow_spot_provider.emulator.instances.checkpoints import CheckpointMirror
+from airflow_spot_provider.emulator.instances.container import Container, channel_uri, missing_input
+from airflow_spot_provider.emulator.instances.logs import LogStream
+from airflow_spot_provider.emulator.instances.storage import Storage
+from airflow_spot_provider.emulator.instances.toolkit import HOST, has_script
+from airflow_spot_provider.emulator.instances.warden import Warden
 from airflow_spot_provider.emulator.spec import JobSpec
-from airflow_spot_provider.emulator.storage import Storage
-from airflow_spot_provider.emulator.toolkit import HOST, has_script
-from airflow_spot_provider.emulator.warden import Warden
 
 GRACE_SECONDS = 120.0
 """What SageMaker gives a script between SIGTERM and SIGKILL, in emulated seconds."""

@@ -20,11 +20,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_spot_provider.emulator import toolkit
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
+from airflow_spot_provider.emulator.instances import toolkit
+from airflow_spot_provider.emulator.instances.storage import Storage
+from airflow_spot_provider.emulator.instances.warden import Warden
 from airflow_spot_provider.emulator.spec import JobSpec
-from airflow_spot_provider.emulator.storage import Storage
-from airflow_spot_provider.emulator.warden import Warden
 
 _FOLDERS = (
     "input/config",

@@ -1,0 +1,1 @@
+"""Where jobs run: instances, their containers, and what goes in and out of them."""

@@ -1,0 +1,1 @@
+"""What a training job is, and what it goes through."""

@@ -1,0 +1,1 @@
+"""SageMaker on the wire: which requests it takes, and what it answers."""
