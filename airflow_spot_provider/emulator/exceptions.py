@@ -1,4 +1,4 @@
-"""The errors that SageMaker answers with, and what makes a job fail."""
+"""The errors that AWS answers with, and what makes a job fail."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ class ResourceInUse(ServiceException):
     code = "ResourceInUse"
 
 
+class ResourceNotFound(ServiceException):
+    """What SageMaker says when something named in a request is not there."""
+
+    code = "ResourceNotFound"
+
+
+class ResourceLimitExceeded(ServiceException):
+    """What SageMaker says when a quota is passed."""
+
+    code = "ResourceLimitExceeded"
+
+
 class UnknownOperation(ServiceException):
     """What AWS says to an operation that is not there."""
 
@@ -27,6 +39,18 @@ class SerializationException(ServiceException):
     """What AWS says to a body that is no JSON."""
 
     code = "SerializationException"
+
+
+class RequestTooLarge(ServiceException):
+    """What AWS says to a body that is longer than any request is."""
+
+    code = "RequestEntityTooLargeException"
+
+
+class InternalFailure(ServiceException):
+    """What AWS says when it is at fault itself."""
+
+    code = "InternalFailure"
 
 
 class TrainingProblem(Exception):

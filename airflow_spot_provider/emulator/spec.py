@@ -23,11 +23,13 @@ class JobSpec:
     :param request: the CreateTrainingJob request.
     :param account_id: AWS account of the job.
     :param region: AWS region of the job.
+    :param tuning_job_arn: the tuning job that it belongs to, if it does.
     """
 
     request: Mapping[str, Any]
     account_id: str
     region: str
+    tuning_job_arn: str | None = None
 
     @property
     def name(self) -> str:
@@ -62,6 +64,17 @@ class JobSpec:
     def instance_type(self) -> str:
         """ResourceConfig.InstanceType."""
         return str(self._member("ResourceConfig").get("InstanceType", ""))
+
+    @property
+    def instances(self) -> dict[str, int]:
+        """How many instances of each type it takes."""
+        resources = self._member("ResourceConfig")
+        groups = resources.get("InstanceGroups") or ([resources] if resources.get("InstanceType") else [])
+        instances: dict[str, int] = {}
+        for group in groups:
+            kind = str(group["InstanceType"])
+            instances[kind] = instances.get(kind, 0) + int(group.get("InstanceCount") or 1)
+        return instances
 
     @property
     def checkpoint_uri(self) -> str | None:

@@ -1,230 +1,215 @@
-"""SageMaker's training operations on moto's server."""
+"""SageMaker's operations on training jobs, and on tags."""
 
 from __future__ import annotations
 
-import base64
-import json
-import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-from moto.core.exceptions import ServiceException
-from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.models import sagemaker_backends
-from moto.sagemaker.responses import SageMakerResponse
 
-from airflow_spot_provider.emulator.exceptions import (
-    ResourceInUse,
-    SerializationException,
-    UnknownOperation,
-    ValidationException,
-    not_found,
-)
-from airflow_spot_provider.emulator.jobs.plans import Plans
-from airflow_spot_provider.emulator.jobs.training_job import TrainingJob, World
-from airflow_spot_provider.emulator.spec import LIFECYCLE_TAG, JobSpec
+from airflow_spot_provider.emulator.exceptions import ResourceInUse, ValidationException, not_found
+from airflow_spot_provider.emulator.jobs.registry import Registry
+from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
+from airflow_spot_provider.emulator.spec import JobSpec
 from airflow_spot_provider.emulator.wire import requests
+from airflow_spot_provider.emulator.wire.pages import is_within, page_of
+from airflow_spot_provider.emulator.wire.protocol import Call, Operation
 
-_CHECKED = frozenset(
-    {
-        "CreateTrainingJob",
-        "DescribeTrainingJob",
-        "StopTrainingJob",
-        "DeleteTrainingJob",
-        "ListTrainingJobs",
-        "AddTags",
-        "DeleteTags",
-        "ListTags",
-    }
-)
 _SORT_KEYS: dict[str, Callable[[TrainingJob], str | float]] = {
     "Name": lambda job: job.training_job_name,
     "CreationTime": lambda job: job.creation_time.timestamp(),
     "Status": lambda job: job.training_job_status,
 }
+_UPDATABLE = ("ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig")
+_MOST_TAGS = 50
+
+Answer = dict[str, Any]
 
 
-class TrainingResponse(SageMakerResponse):
-    """SageMaker's responses with a training backend that takes its time; one server in a process has one world."""
+class TrainingAPI:
+    """Answers the operations on training jobs.
 
-    world: World
-    plans: Plans
-    _creating = threading.Lock()
+    :param registry: the jobs.
+    :param lag_seconds: by how many emulated seconds descriptions lag behind, now.
+    """
 
-    def _dispatch(self, request: Any, full_url: str | None = None, headers: Any = None) -> Any:
-        """Check the call against the service model, and answer it; what is wrong with it is told as AWS tells it."""
-        operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
-        try:
-            if not requests.is_operation(operation):
-                raise UnknownOperation(f"SageMaker has no operation {operation!r}")
-            self._sent = _parsed(request.data)
-            if operation in _CHECKED:
-                requests.check(operation, self._sent)
-            return super()._dispatch(request, full_url, headers)
-        except NotImplementedError:
-            return _refusal(UnknownOperation(f"{operation} is not emulated"))
-        except ServiceException as error:
-            return _refusal(error)
+    def __init__(self, registry: Registry, lag_seconds: Callable[[], float] = lambda: 0.0) -> None:
+        self._registry = registry
+        self._lag_seconds = lag_seconds
 
-    def create_training_job(self) -> ActionResult:
+    @property
+    def operations(self) -> dict[str, Operation]:
+        """What answers each operation, with its request checked against the service model."""
+        return checked(
+            {
+                "CreateTrainingJob": self.create,
+                "DescribeTrainingJob": self.describe,
+                "UpdateTrainingJob": self.update,
+                "StopTrainingJob": self.stop,
+                "DeleteTrainingJob": self.delete,
+                "ListTrainingJobs": self.list,
+                "AddTags": self.add_tags,
+                "DeleteTags": self.delete_tags,
+                "ListTags": self.list_tags,
+            }
+        )
+
+    def create(self, call: Call) -> Answer:
         """CreateTrainingJob."""
-        spec = JobSpec(self._sent, self.current_account, self.region)
+        spec = JobSpec(call.parameters, call.account_id, call.region)
         requests.check_training_job(spec)
-        with self._creating:
-            if spec.name in self._jobs:
-                raise ResourceInUse(
-                    "Training job names must be unique within an AWS account and region, and a training job with this "
-                    f"name already exists ({spec.arn})"
-                )
-            try:
-                lifecycle = self.plans.take(spec)
-            except ValueError as error:
-                raise ValidationException(f"The tag {LIFECYCLE_TAG}: {error}") from error
-            job = self._jobs[spec.name] = TrainingJob(spec, lifecycle, self.world)
-            job.begin()
-        return ActionResult({"TrainingJobArn": spec.arn})
+        return {"TrainingJobArn": self._registry.create(spec).spec.arn}
 
-    def describe_training_job(self) -> ActionResult:
+    def describe(self, call: Call) -> Answer:
         """DescribeTrainingJob."""
-        return ActionResult(self._job.describe())
+        description = self._job(call).describe(self._lag_seconds())
+        if description is None:
+            raise not_found()
+        return description
 
-    def stop_training_job(self) -> EmptyResult:
+    def update(self, call: Call) -> Answer:
+        """UpdateTrainingJob: of one that runs. Warm pools, which it could prolong, are not for spot."""
+        job, sent = self._job(call), call.parameters
+        if job.has_ended:
+            raise ValidationException(
+                f"The request was rejected because the training job is in status {job.training_job_status}."
+            )
+        if (sent.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds") is not None:
+            if job.spec.spot:
+                raise ValidationException(
+                    "KeepAlivePeriodInSeconds is not supported when EnableManagedSpotTraining is set to true"
+                )
+            raise ValidationException(
+                "KeepAlivePeriodInSeconds can only be updated while the training job has an available warm pool"
+            )
+        job.update({member: sent[member] for member in _UPDATABLE if sent.get(member) is not None})
+        return {"TrainingJobArn": job.spec.arn}
+
+    def stop(self, call: Call) -> Answer:
         """StopTrainingJob."""
-        job = self._job
+        job = self._job(call)
         if not job.stop():
             raise ValidationException(
                 f"The request was rejected because the training job is in status {job.training_job_status}."
             )
-        return EmptyResult()
+        return {}
 
-    def delete_training_job(self) -> EmptyResult:
+    def delete(self, call: Call) -> Answer:
         """DeleteTrainingJob: of one that has ended."""
-        job = self._job
+        job = self._job(call)
         if not job.has_ended:
             raise ResourceInUse(
                 f"The training job {job.training_job_name} is in status {job.training_job_status} and cannot be deleted."
             )
-        self._jobs.pop(job.training_job_name, None)
-        return EmptyResult()
+        self._jobs(call).pop(job.training_job_name, None)
+        return {}
 
-    def list_training_jobs(self) -> ActionResult:
-        """ListTrainingJobs. A page goes on after the last job of the one before, whatever came or went meanwhile."""
-        sent = self._sent
-        descending = sent.get("SortOrder", "Descending") == "Descending"
-        sort_key = _SORT_KEYS[sent.get("SortBy", "CreationTime")]
-        place = _place(sent.get("NextToken"))
-        found = sorted(
-            ((sort_key(job), job.training_job_name), job)
-            for job in list(self._jobs.values())
-            if _fits(job, sent)
+    def list(self, call: Call) -> Answer:
+        """ListTrainingJobs."""
+        sent = call.parameters
+        page, token = page_of(
+            [job for job in list(self._jobs(call).values()) if _fits(job, sent)],
+            sort_key=_SORT_KEYS[sent.get("SortBy") or "CreationTime"],
+            name=lambda job: job.training_job_name,
+            descending=(sent.get("SortOrder") or "Descending") == "Descending",
+            size=sent.get("MaxResults") or 10,
+            token=sent.get("NextToken"),
         )
-        if descending:
-            found.reverse()
-        if place is not None:
-            found = [entry for entry in found if _is_after(entry[0], place, descending=descending)]
-        page = found[: sent.get("MaxResults", 10)]
-        answer: dict[str, Any] = {"TrainingJobSummaries": [job.summarize() for _, job in page]}
-        if len(page) < len(found):
-            answer["NextToken"] = base64.b64encode(json.dumps(page[-1][0]).encode()).decode()
-        return ActionResult(answer)
+        lag = self._lag_seconds()
+        summaries = [summary for job in page if (summary := job.summarize(lag)) is not None]
+        return {"TrainingJobSummaries": summaries, "NextToken": token}
 
-    def add_tags(self) -> ActionResult:
+    def add_tags(self, call: Call) -> Answer:
         """AddTags: over those of the same keys."""
-        arn, tags = self._sent["ResourceArn"], self._sent["Tags"]
-        self._see_that_it_is_there(arn)
-        self.sagemaker_backend.delete_tags(arn, [tag["Key"] for tag in tags])
-        return ActionResult({"Tags": self.sagemaker_backend.add_tags(arn, tags)})
+        resource, tags = self._tagged(call), call.parameters["Tags"]
+        new = {tag["Key"]: dict(tag) for tag in (*resource.tags, *tags)}
+        if len(new) > _MOST_TAGS:
+            raise ValidationException(f"A resource has at most {_MOST_TAGS} tags; it would have {len(new)}")
+        resource.tags = list(new.values())
+        return {"Tags": resource.tags}
 
-    def delete_tags(self) -> ActionResult:
+    def delete_tags(self, call: Call) -> Answer:
         """DeleteTags."""
-        self._see_that_it_is_there(self._sent["ResourceArn"])
-        return super().delete_tags()
+        resource, keys = self._tagged(call), set(call.parameters["TagKeys"])
+        resource.tags = [tag for tag in resource.tags if tag["Key"] not in keys]
+        return {}
 
-    def list_tags(self) -> ActionResult:
+    def list_tags(self, call: Call) -> Answer:
         """ListTags."""
-        self._see_that_it_is_there(self._sent["ResourceArn"])
-        return super().list_tags()
+        sent = call.parameters
+        page, token = page_of(
+            self._tagged(call).tags,
+            sort_key=lambda tag: str(tag["Key"]),
+            name=lambda tag: str(tag["Key"]),
+            descending=False,
+            size=sent.get("MaxResults") or _MOST_TAGS,
+            token=sent.get("NextToken"),
+        )
+        return {"Tags": page, "NextToken": token}
 
-    @property
-    def _jobs(self) -> dict[str, TrainingJob]:
-        jobs: dict[str, Any] = sagemaker_backends[self.current_account][self.region].training_jobs
-        return jobs
+    def _jobs(self, call: Call) -> dict[str, TrainingJob]:
+        return self._registry.of(call.account_id, call.region)
 
-    @property
-    def _job(self) -> TrainingJob:
-        job = self._jobs.get(self._sent["TrainingJobName"])
+    def _job(self, call: Call) -> TrainingJob:
+        job = self._jobs(call).get(call.parameters["TrainingJobName"])
         if job is None:
             raise not_found()
         return job
 
-    def _see_that_it_is_there(self, arn: str) -> None:
-        """Raise if moto, which looks tags up by ARN, would find nothing under this one."""
-        kind, _, name = arn.split(":", 5)[-1].partition("/")
-        if not name or "/" in name or (kind == "training-job" and name not in self._jobs):
+    def _tagged(self, call: Call) -> Any:
+        """The resource of an ARN, ours or moto's; each keeps its ``tags``."""
+        arn: str = call.parameters["ResourceArn"]
+        prefix, _, resource = arn.partition(":sagemaker:")
+        region, account_id, resource = _parts(resource)
+        if not prefix or (region, account_id) != (call.region, call.account_id):
             raise not_found()
+        kind, _, name = resource.partition("/")
+        backend: Any = sagemaker_backends[call.account_id][call.region]
+        if kind == "training-job":
+            found = backend.training_jobs.get(name)
+        elif kind == "hyper-parameter-tuning-job":
+            found = backend.hyper_parameter_tuning_jobs.get(name)
+        else:
+            found = _of_moto(backend, arn)
+        if found is None:
+            raise not_found()
+        return found
 
 
-def all_jobs() -> list[TrainingJob]:
-    """Every training job of this process, over all accounts and regions."""
-    backends: Any = sagemaker_backends
-    return [
-        job
-        for regions in list(backends.values())
-        for backend in list(regions.values())
-        for job in list(backend.training_jobs.values())
-    ]
+def checked(operations: dict[str, Operation]) -> dict[str, Operation]:
+    """The same operations, each behind a check of its request against the service model."""
+
+    def _behind_a_check(operation: str, answer: Operation) -> Operation:
+        def _checked(call: Call) -> Any:
+            requests.check(operation, call.parameters)
+            return answer(call)
+
+        return _checked
+
+    return {name: _behind_a_check(name, answer) for name, answer in operations.items()}
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
-    """The request as the client sent it."""
+def _parts(resource: str) -> tuple[str, str, str]:
+    """Region, account and the rest of what follows ``:sagemaker:`` in an ARN."""
+    region, _, rest = resource.partition(":")
+    account_id, _, name = rest.partition(":")
+    return region, account_id, name
+
+
+def _of_moto(backend: Any, arn: str) -> Any:
+    """What moto has under an ARN; it knows kinds by name, and names by the last part."""
     try:
-        sent = json.loads(body or b"{}")
-    except ValueError:
-        sent = None
-    if not isinstance(sent, dict):
-        raise SerializationException("The request is not a JSON object")
-    return sent
-
-
-def _refusal(error: ServiceException) -> tuple[int, dict[str, str], str]:
-    """An error in the JSON protocol of AWS."""
-    body = {"__type": error.code, "message": error.message}
-    headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code}
-    return 400, headers, json.dumps(body)
+        return backend._get_resource_from_arn(arn)  # noqa: SLF001 - moto has no public way to it
+    except (KeyError, ValueError):
+        return None
 
 
 def _fits(job: TrainingJob, sent: dict[str, Any]) -> bool:
-    created, modified = job.creation_time, job.record.last_modified_time
-    if "WarmPoolStatusEquals" in sent or "TrainingPlanArnEquals" in sent:
+    if sent.get("WarmPoolStatusEquals") is not None or sent.get("TrainingPlanArnEquals") is not None:
         return False  # no job here has either
     return (
-        sent.get("NameContains", "") in job.training_job_name
-        and sent.get("StatusEquals", job.training_job_status) == job.training_job_status
-        and ("CreationTimeAfter" not in sent or created > _time(sent["CreationTimeAfter"]))
-        and ("CreationTimeBefore" not in sent or created < _time(sent["CreationTimeBefore"]))
-        and ("LastModifiedTimeAfter" not in sent or modified > _time(sent["LastModifiedTimeAfter"]))
-        and ("LastModifiedTimeBefore" not in sent or modified < _time(sent["LastModifiedTimeBefore"]))
+        (sent.get("NameContains") or "") in job.training_job_name
+        and (sent.get("StatusEquals") or job.training_job_status) == job.training_job_status
+        and is_within(job.creation_time, sent, "CreationTime")
+        and is_within(job.record.last_modified_time, sent, "LastModifiedTime")
     )
-
-
-def _time(value: float) -> datetime:
-    """A time as AWS's JSON protocol sends it."""
-    return datetime.fromtimestamp(value, tz=UTC)
-
-
-def _place(token: str | None) -> tuple[str | float, str] | None:
-    """The sort key of the last job of the page before."""
-    if token is None:
-        return None
-    try:
-        key, name = json.loads(base64.b64decode(token, validate=True))
-    except (ValueError, TypeError):
-        raise ValidationException(f"Invalid NextToken: '{token}'") from None
-    return key, str(name)
-
-
-def _is_after(key: tuple[str | float, str], place: tuple[str | float, str], *, descending: bool) -> bool:
-    if type(key[0]) is not type(place[0]):
-        raise ValidationException("Invalid NextToken: it is of a list that was sorted in another way")
-    return key < place if descending else key > place
