@@ -22,7 +22,7 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 KEEP ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e lint format constraints wheel clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-clients lint format constraints wheel clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,20 @@ test-integration: $(READY) ## Run the tests against the emulator over HTTP
 
 test-e2e: $(READY) ## Run the tests on a real scheduler, triggerer and API server
 	$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
+
+# One virtualenv for each client, with the versions in tests/clients/<client>.txt and nothing of ours.
+CLIENTS := boto3 awscli sagemaker-v2 sagemaker-v3
+
+test-clients: $(READY) $(CLIENTS:%=build/clients/%/.ready) ## Run unchanged clients of SageMaker on the emulator
+	$(BIN)/pytest tests/clients $(PYTEST_ARGS)
+
+build/clients/%/.ready: tests/clients/%.txt | $(READY)
+	@echo "Installing the client $* into build/clients/$*"
+	@rm -rf build/clients/$*
+	@$(BIN)/python -m venv --without-pip build/clients/$*
+	@$(BIN)/python -m pip --python build/clients/$*/bin/python install --quiet --disable-pip-version-check --no-compile \
+	    --requirement $<
+	@touch $@
 
 lint: $(READY) ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check .

@@ -38,6 +38,9 @@ class Clock(ABC):
     def emulated_seconds(self, real: float) -> float:
         """How many emulated seconds pass in real ones."""
 
+    def stop(self) -> None:  # noqa: B027 - only a clock that runs has anything to stop
+        """Run no more events."""
+
     def call_at(self, when: datetime, event: Callable[[], object]) -> None:
         """Run ``event`` when the clock shows ``when``, or at once if that is past."""
         with self._changed:
@@ -115,6 +118,7 @@ class SteppedClock(Clock):
     def __init__(self, start: datetime) -> None:
         super().__init__()
         self._now = start
+        self._advancing = threading.Lock()
 
     def now(self) -> datetime:
         """The emulated time, timezone-aware (UTC)."""
@@ -133,10 +137,11 @@ class SteppedClock(Clock):
 
         :param step: how far, 0 or more.
         """
-        end = self._now + step
-        while (event := self._next_until(end)) is not None:
-            event()
-        self._now = end
+        with self._advancing:
+            end = self._now + step
+            while (event := self._next_until(end)) is not None:
+                event()
+            self._now = end
 
     def _next_until(self, end: datetime) -> Callable[[], object] | None:
         with self._changed:

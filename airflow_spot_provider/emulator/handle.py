@@ -11,12 +11,17 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import IO, Any, Self
 from urllib.error import HTTPError
 from urllib.parse import quote
 
 import boto3
+
+from airflow_spot_provider.emulator.settings import Settings
 
 REGION = "us-east-1"
 _DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -29,6 +34,30 @@ class EmulatorError(RuntimeError):
     """The emulator did not start, or refused what the control API was asked; the message is its own."""
 
 
+class EmulatedClock:
+    """The clock of a running emulator.
+
+    :param control: asks the control API.
+    """
+
+    def __init__(self, control: Callable[..., Any]) -> None:
+        self._control = control
+
+    def now(self) -> datetime:
+        """The emulated time, timezone-aware (UTC)."""
+        return datetime.fromisoformat(self._control("/clock")["time"])
+
+    def advance(self, step: timedelta) -> datetime:
+        """Move a stepped clock on, and run all that happens on the way.
+
+        :param step: how far, 0 or more.
+        :return: the emulated time then.
+        :raises EmulatorError: the clock runs by itself, or the step is none.
+        """
+        answer = self._control("/clock/advance", {"seconds": step.total_seconds()})
+        return datetime.fromisoformat(answer["time"])
+
+
 class SageMakerEmulator:
     """A local SageMaker on loopback, for as long as the ``with`` block lasts.
 
@@ -37,32 +66,21 @@ class SageMakerEmulator:
         with SageMakerEmulator(lifecycle="interrupted-once", speed=60) as emulator:
             sagemaker = emulator.client("sagemaker")
 
-    Each one is a process of its own, and shares nothing with any other.
+    Each one is a process of its own, and shares nothing with any other. Its arguments are those of
+    :class:`~airflow_spot_provider.emulator.settings.Settings`, by name; without a port it takes a free one.
 
-    :param host: address to listen on.
-    :param port: port to listen on; 0 takes a free one.
-    :param lifecycle: what jobs go through unless a tag or a plan says otherwise.
-    :param speed: emulated seconds in a real one.
-    :param seed: makes the spot prices repeatable.
+    :raises ValueError: an argument makes no sense.
     :raises EmulatorError: it did not start; the message says why.
     """
 
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        lifecycle: str = "uninterrupted",
-        speed: float = 1.0,
-        seed: int = 0,
-    ) -> None:
-        options = {"host": host, "port": port, "lifecycle": lifecycle, "speed": speed, "seed": seed}
-        arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings(**{"port": 0, **settings})
+        self.clock = EmulatedClock(self._control)
         self._command = [
             sys.executable,
             "-m",
             "airflow_spot_provider.emulator",
-            *arguments,
+            *_arguments(self.settings),
             "--until-stdin-closes",
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -169,12 +187,53 @@ class SageMakerEmulator:
         """
         self._control("/plans", {"lifecycle": lifecycle, "job_name": job_name})
 
-    def interrupt(self, job_name: str) -> None:
+    def interrupt(self, job_name: str, *, torn: bool = False) -> None:
         """Take a job's instance away now.
 
+        :param torn: without a grace period, and in the middle of writing a checkpoint.
         :raises EmulatorError: it is not a spot job in Training.
         """
-        self._control(f"/jobs/{quote(job_name, safe='')}/interrupt", {})
+        self._control(f"/jobs/{quote(job_name, safe='')}/interrupt", {"torn": torn})
+
+    def job(self, job_name: str) -> dict[str, Any]:
+        """What SageMaker does not tell of a job: each stay on an instance, and how it ended.
+
+        :raises EmulatorError: there is no such job.
+        """
+        answer: dict[str, Any] = self._control(f"/jobs/{quote(job_name, safe='')}")
+        return answer
+
+    def set_faults(self, *rules: Mapping[str, Any], **settings: Any) -> None:
+        """Have these things go wrong, and nothing else, from now on.
+
+        :param rules: such as ``{"operation": "DescribeTrainingJob", "probability": 0.3, "latency_seconds": 1}``.
+        :param settings: ``seed``, ``lag_seconds``, ``events``.
+        :raises EmulatorError: one of them makes no sense.
+        """
+        self._control("/faults", {"rules": [dict(rule) for rule in rules], **settings})
+
+    def set_capacity(
+        self, instance_type: str, capacity: int | None, *, zone: str, region: str = REGION
+    ) -> None:
+        """Hold a pool of the spot market at a capacity, or with None let it go its own way again.
+
+        :param zone: a zone's letter, or ``on-demand``.
+        """
+        self._control(
+            "/market/capacity",
+            {"instance_type": instance_type, "capacity": capacity, "zone": zone, "region": region},
+        )
+
+    def set_quota(self, name: str, limit: int) -> None:
+        """Set a service quota, such as ``ml.m5.large for spot training job usage``, in instances."""
+        self._control("/quotas", {"name": name, "limit": limit})
+
+    def call_log(self, operation: str | None = None) -> list[dict[str, Any]]:
+        """The latest calls, the oldest first: ``service``, ``operation``, ``at`` (emulated time), ``status``."""
+        answer: list[dict[str, Any]] = self._control(
+            f"/calls/log?operation={quote(operation)}" if operation else "/calls/log"
+        )
+        return answer
 
     def calls(self) -> dict[str, int]:
         """How often each operation was called, such as ``CreateTrainingJob``; those of S3 are not counted."""
@@ -191,6 +250,19 @@ class SageMakerEmulator:
         except HTTPError as error:
             with error:
                 raise EmulatorError(json.load(error)["error"]) from None
+
+
+def _arguments(settings: Settings) -> list[str]:
+    """The settings as arguments of the command line."""
+    arguments = [
+        part
+        for name in (field.name for field in fields(settings) if field.name != "images")
+        if (value := getattr(settings, name)) is not None
+        for part in (f"--{name.replace('_', '-')}", value.isoformat() if name == "start" else str(value))
+    ]
+    for pattern, command in settings.images.items():
+        arguments += ["--image", f"{pattern}={command}"]
+    return arguments
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

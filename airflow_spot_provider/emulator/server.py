@@ -1,8 +1,7 @@
-"""One server: moto's, with our training backend and the control API on it."""
+"""One server: moto's, with our backend, the services around it and the control API on it."""
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
@@ -13,26 +12,32 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import boto3
 from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from moto.sagemaker import urls
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from airflow_spot_provider.emulator.clock import RunningClock
-from airflow_spot_provider.emulator.control.api import PREFIX, Calls, ControlAPI
+from airflow_spot_provider.emulator.clock import Clock, RunningClock, SteppedClock
+from airflow_spot_provider.emulator.control.api import ControlAPI
+from airflow_spot_provider.emulator.control.calls import CallLog
+from airflow_spot_provider.emulator.control.faults import Faults
+from airflow_spot_provider.emulator.control.front import Front
 from airflow_spot_provider.emulator.instances.instance import Fleet
 from airflow_spot_provider.emulator.instances.storage import S3Storage
 from airflow_spot_provider.emulator.instances.warden import Warden
 from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
 from airflow_spot_provider.emulator.jobs.plans import Plans
-from airflow_spot_provider.emulator.jobs.training_job import World
+from airflow_spot_provider.emulator.jobs.registry import Registry
+from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
+from airflow_spot_provider.emulator.jobs.world import World
 from airflow_spot_provider.emulator.market.prices import SpotPrices
-from airflow_spot_provider.emulator.wire.training import TrainingResponse, all_jobs
-
-_LONGEST_FORM = 1_000_000
+from airflow_spot_provider.emulator.market.quotas import Quotas
+from airflow_spot_provider.emulator.market.settings import MarketSettings, read_market
+from airflow_spot_provider.emulator.market.spot_market import SpotMarket
+from airflow_spot_provider.emulator.settings import STEPPED, STEPPED_START, Settings
+from airflow_spot_provider.emulator.wire.protocol import JsonService
+from airflow_spot_provider.emulator.wire.training import TrainingAPI
 
 
 class _QuietHandler(MotoRequestHandler):
@@ -45,32 +50,41 @@ class _QuietHandler(MotoRequestHandler):
 class Server:
     """The HTTP server of one emulator; a process has one, since moto keeps its state in the process.
 
-    :param host: address to listen on.
-    :param port: port to listen on; 0 takes a free one.
-    :param lifecycle: name of the lifecycle that jobs go through unless told otherwise.
-    :param speed: emulated seconds in a real one.
-    :param seed: makes the spot prices repeatable.
-    :raises ValueError: an unknown lifecycle or a speed that is none.
+    :param settings: how it is to run.
+    :raises ValueError: the market file makes no sense.
     :raises OSError: the port is taken.
     """
 
-    def __init__(self, *, host: str, port: int, lifecycle: str, speed: float, seed: int) -> None:
-        if not 0 < speed <= 1e6:
-            raise ValueError(
-                f"speed is {speed}; it takes a number above 0, up to 1000000: emulated seconds in a real one."
-            )
-        if not 0 <= port <= 65535:
-            raise ValueError(f"port is {port}; it takes a number from 0 to 65535, where 0 is any free one.")
-        plans = Plans(lifecycle_named(lifecycle))
+    def __init__(self, settings: Settings) -> None:
+        market = MarketSettings() if settings.market is None else read_market(settings.market)
         self._http: BaseWSGIServer = make_server(
-            host, port, self._answer, threaded=True, request_handler=_QuietHandler
+            settings.host, settings.port, self._answer, threaded=True, request_handler=_QuietHandler
         )
-        self.endpoint_url = f"http://{_reachable(host)}:{self._http.server_port}"
-        self._calls = Calls()
-        self._clock = RunningClock(speed)
-        self._control = ControlAPI(plans, self._calls, self._clock)
+        self.endpoint_url = f"http://{_reachable(settings.host)}:{self._http.server_port}"
+        self._clock = _clock(settings)
         folder = Path(tempfile.mkdtemp(prefix="sagemaker-emulator-"))
         self._warden = Warden(folder)
+        self._registry, quotas = self._jobs(settings, market, folder)
+        calls, faults = CallLog(), Faults()
+        self._front = Front(
+            control=ControlAPI(
+                registry=self._registry, quotas=quotas, calls=calls, faults=faults, clock=self._clock
+            ),
+            services=[
+                JsonService(
+                    "sagemaker",
+                    TrainingAPI(self._registry, lambda: faults.settings.lag_seconds).operations,
+                ),
+            ],
+            moto=DomainDispatcherApplication(create_backend_app),
+            calls=calls,
+            faults=faults,
+            clock=self._clock,
+        )
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+    def _jobs(self, settings: Settings, market: MarketSettings, folder: Path) -> tuple[Registry, Quotas]:
+        """The training jobs, and all that they need."""
         fleet = Fleet(
             clock=self._clock,
             storage=S3Storage(_s3(self.endpoint_url)),
@@ -78,13 +92,20 @@ class Server:
             folder=folder,
             warden=self._warden,
         )
-        TrainingResponse.plans = plans
-        TrainingResponse.world = World(
-            clock=self._clock, prices=SpotPrices(seed), launch=fleet.launch, background=_in_a_thread
+        prices = SpotPrices(settings.seed)
+        world = World(
+            clock=self._clock,
+            prices=prices,
+            market=SpotMarket(market, prices, self._clock, settings.seed, self._clock.now()),
+            launch=fleet.launch,
+            background=_at_once if settings.clock == STEPPED else _in_a_thread,
+            announce=self._announce,
         )
-        urls.url_paths["{0}/$"] = TrainingResponse.dispatch
-        self._moto = DomainDispatcherApplication(create_backend_app)
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        quotas = Quotas(market.quotas)
+        return Registry(world, Plans(lifecycle_named(settings.default_lifecycle)), quotas), quotas
+
+    def _announce(self, job: TrainingJob) -> None:
+        """A job has made a transition."""
 
     def serve(self, *, until_stdin_closes: bool) -> None:
         """Answer until SIGTERM or SIGINT, or until standard input is closed; then end all training processes.
@@ -109,7 +130,7 @@ class Server:
         self._clock.stop()
         self._http.shutdown()
         self._http.server_close()
-        endings = [threading.Thread(target=job.shut_down) for job in all_jobs()]
+        endings = [threading.Thread(target=job.shut_down) for job in self._registry.all()]
         for ending in endings:
             ending.start()
         for ending in endings:
@@ -117,27 +138,13 @@ class Server:
         self._warden.close()
 
     def _answer(self, environ: Any, start_response: Any) -> Any:
-        path = environ.get("PATH_INFO", "")
-        if path == PREFIX or path.startswith(f"{PREFIX}/"):
-            return self._control(environ, start_response)
-        if operation := _operation(environ):
-            self._calls.count(operation)
-        return self._moto(environ, start_response)
+        return self._front(environ, start_response)
 
 
-def _operation(environ: Any) -> str | None:
-    """The AWS operation that a request calls; None for S3 and others that tell theirs by method and path."""
-    target: str = environ.get("HTTP_X_AMZ_TARGET", "")
-    if target:
-        return target.rpartition(".")[2]
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
-    if not form or not 0 < length < _LONGEST_FORM:
-        return None
-    body = environ["wsgi.input"].read(length)
-    environ["wsgi.input"] = io.BytesIO(body)
-    actions = parse_qs(body.decode("utf-8", "replace")).get("Action")
-    return actions[0] if actions else None
+def _clock(settings: Settings) -> Clock:
+    if settings.clock == STEPPED:
+        return SteppedClock(settings.start or STEPPED_START)
+    return RunningClock(settings.speed, settings.start)
 
 
 def _s3(endpoint_url: str) -> Any:
@@ -153,6 +160,10 @@ def _s3(endpoint_url: str) -> Any:
 
 def _reachable(host: str) -> str:
     return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
+
+
+def _at_once(work: Callable[[], None]) -> None:
+    work()
 
 
 def _in_a_thread(work: Callable[[], None]) -> None:

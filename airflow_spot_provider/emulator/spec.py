@@ -12,6 +12,7 @@ from moto.utilities.utils import get_partition
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 LIFECYCLE_TAG = "emulator:lifecycle"
 TRAINING_SECONDS_TAG = "emulator:training-seconds"
+CHECKPOINT_SECONDS_TAG = "emulator:checkpoint-seconds"
 DEFAULT_TRAINING_SECONDS = 60.0
 """How long a job without a script trains."""
 
@@ -61,15 +62,29 @@ class JobSpec:
         )
 
     @property
+    def max_pending_seconds(self) -> float | None:
+        """MaxPendingTimeInSeconds."""
+        pending: float | None = self._member("StoppingCondition").get("MaxPendingTimeInSeconds")
+        return pending
+
+    @property
+    def retry_attempts(self) -> int:
+        """RetryStrategy.MaximumRetryAttempts."""
+        return int(self._member("RetryStrategy").get("MaximumRetryAttempts", 0))
+
+    @property
     def instance_type(self) -> str:
-        """ResourceConfig.InstanceType."""
-        return str(self._member("ResourceConfig").get("InstanceType", ""))
+        """ResourceConfig.InstanceType; of several instance groups or preferences the first."""
+        return next(iter(self.instances), "")
 
     @property
     def instances(self) -> dict[str, int]:
         """How many instances of each type it takes."""
         resources = self._member("ResourceConfig")
-        groups = resources.get("InstanceGroups") or ([resources] if resources.get("InstanceType") else [])
+        preferred = (resources.get("InstancePreferences") or ())[:1]
+        groups = resources.get("InstanceGroups") or (
+            [resources] if resources.get("InstanceType") else preferred
+        )
         instances: dict[str, int] = {}
         for group in groups:
             kind = str(group["InstanceType"])
@@ -119,18 +134,29 @@ class JobSpec:
         :raises ValueError: the tag holds no number of seconds.
         """
         value = self._tag(TRAINING_SECONDS_TAG)
-        if value is None:
-            return DEFAULT_TRAINING_SECONDS
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds < 1e9:
-            raise ValueError(f"'{value}' is no number of seconds; give one that is 0 or more.")
-        return seconds
+        return DEFAULT_TRAINING_SECONDS if value is None else _seconds(value)
+
+    @cached_property
+    def checkpoint_seconds(self) -> float | None:
+        """How often it writes a checkpoint if it has no script: its tag ``emulator:checkpoint-seconds``; None: all the time.
+
+        :raises ValueError: the tag holds no number of seconds.
+        """
+        value = self._tag(CHECKPOINT_SECONDS_TAG)
+        return None if value is None else _seconds(value)
 
     def _member(self, name: str) -> Mapping[str, Any]:
         return self.request.get(name) or {}
 
     def _tag(self, key: str) -> str | None:
         return next((tag["Value"] for tag in self.tags if tag["Key"] == key), None)
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise ValueError(f"'{value}' is no number of seconds; give one that is 0 or more.")
+    return seconds

@@ -12,6 +12,7 @@ from airflow_spot_provider import __version__
 from airflow_spot_provider.cli import main
 from airflow_spot_provider.demo import run as demo
 from airflow_spot_provider.emulator import server
+from airflow_spot_provider.emulator.settings import Settings
 
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -36,8 +37,8 @@ def test_emulator_is_served_as_it_was_asked_for(monkeypatch: pytest.MonkeyPatch)
     asked: dict[str, Any] = {}
 
     class Server:
-        def __init__(self, **options: Any) -> None:
-            asked.update(options)
+        def __init__(self, settings: Settings) -> None:
+            asked.update(vars(settings))
 
         def serve(self, *, until_stdin_closes: bool) -> None:
             asked["until_stdin_closes"] = until_stdin_closes

@@ -16,12 +16,14 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
 from airflow_spot_provider.emulator.instances import toolkit
+from airflow_spot_provider.emulator.instances.ending import Ending
 from airflow_spot_provider.emulator.instances.storage import Storage
 from airflow_spot_provider.emulator.instances.warden import Warden
 from airflow_spot_provider.emulator.spec import JobSpec
@@ -112,7 +114,7 @@ class Container:
             )
             self._waiter.start()
 
-    def stop(self, grace_seconds: float) -> None:
+    def stop(self, grace_seconds: float) -> Ending:
         """End the script and all that it started; returns when they have ended.
 
         :param grace_seconds: real seconds from SIGTERM to SIGKILL.
@@ -121,14 +123,18 @@ class Container:
             self._stopped = True
             process, waiter = self._process, self._waiter
         if process is None or waiter is None:
-            return
+            return Ending()
+        began, killed = time.monotonic(), False
         if waiter.is_alive():
             _signal(process, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(grace_seconds)
             if process.poll() is None:
+                killed = True
                 _signal(process, signal.SIGKILL)
         waiter.join()
+        status = process.returncode
+        return Ending(status if status >= 0 else 128 - status, time.monotonic() - began, killed)
 
     def failure(self) -> str:
         """What the script wrote to /opt/ml/output/failure, at most 1,024 characters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from typing import Protocol
 from airflow_spot_provider.emulator.clock import Clock
 from airflow_spot_provider.emulator.instances.checkpoints import CheckpointMirror
 from airflow_spot_provider.emulator.instances.container import Container, channel_uri, missing_input
+from airflow_spot_provider.emulator.instances.ending import Ending
 from airflow_spot_provider.emulator.instances.logs import LogStream
 from airflow_spot_provider.emulator.instances.storage import Storage
 from airflow_spot_provider.emulator.instances.toolkit import HOST, has_script
@@ -50,8 +51,14 @@ class Instance(Protocol):
     def train(self) -> None:
         """Begin to train."""
 
-    def end(self) -> None:
+    def end(self) -> Ending:
         """End what runs, with SageMaker's grace, and mirror its checkpoints a last time."""
+
+    def tear(self) -> Ending:
+        """End what runs at once, and leave S3 as a loss in the middle of writing a checkpoint does."""
+
+    def metrics(self) -> Mapping[str, float]:
+        """The figures that an instance without a script states in the end."""
 
     def kill(self) -> None:
         """End what runs, and leave it at that."""
@@ -91,8 +98,17 @@ class SimulatedInstance:
     def train(self) -> None:
         """Nothing runs: the job lets the time pass."""
 
-    def end(self) -> None:
+    def end(self) -> Ending:
         """Nothing runs."""
+        return Ending()
+
+    def tear(self) -> Ending:
+        """Nothing runs, and nothing is written."""
+        return Ending()
+
+    def metrics(self) -> Mapping[str, float]:
+        """None yet."""
+        return {}
 
     def kill(self) -> None:
         """Nothing runs."""
@@ -158,11 +174,23 @@ class ScriptInstance:
         if self._mirror is not None:
             self._mirror.start()
 
-    def end(self) -> None:
+    def end(self) -> Ending:
         """SIGTERM, grace, SIGKILL; then the last checkpoints."""
-        self._container.stop(self._grace_seconds)
+        ending = self._container.stop(self._grace_seconds)
         if self._mirror is not None:
             self._mirror.finish()
+        return ending
+
+    def tear(self) -> Ending:
+        """SIGKILL; then what a loss in the middle of writing a checkpoint leaves."""
+        ending = self._container.stop(0)
+        if self._mirror is not None:
+            self._mirror.tear()
+        return ending
+
+    def metrics(self) -> Mapping[str, float]:
+        """A script prints its own."""
+        return {}
 
     def kill(self) -> None:
         """End the script, with a moment to notice."""

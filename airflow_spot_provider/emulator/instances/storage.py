@@ -31,6 +31,9 @@ class Storage(Protocol):
     def upload_file(self, path: Path, uri: str) -> None:
         """Upload one file; FileNotFoundError if it is gone."""
 
+    def delete_file(self, uri: str) -> None:
+        """Delete one object; nothing happens if it is not there."""
+
 
 class S3Storage:
     """S3 of one server, for its jobs.
@@ -79,6 +82,16 @@ class S3Storage:
         except S3UploadFailedError as error:
             raise TrainingProblem(
                 f"ClientError: Upload to {uri} failed: {error.__cause__ or error}"
+            ) from error
+
+    def delete_file(self, uri: str) -> None:
+        """Delete one object; nothing happens if it is not there."""
+        bucket, key = _split(uri)
+        try:
+            self._s3.delete_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            raise TrainingProblem(
+                f"ClientError: {uri} cannot be deleted: {error.response['Error']['Message']}"
             ) from error
 
     def _keys(self, uri: str) -> Iterator[str]:

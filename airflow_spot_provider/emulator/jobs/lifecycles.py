@@ -1,4 +1,4 @@
-"""The documented lifecycles as exact plans.
+"""The documented lifecycles as exact plans, and those that the spot market makes.
 
 Source: `Managed Spot Training lifecycle
 <https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html>`_.
@@ -37,10 +37,12 @@ class Lifecycle:
 
     :param name: its name.
     :param stays: its stays on instances; without one it is never launched.
+    :param on_market: whether it competes for the capacity of the spot market.
     """
 
     name: str
     stays: tuple[Stay, ...]
+    on_market: bool = False
 
 
 _ALL = (
@@ -52,6 +54,9 @@ _ALL = (
     ),
     Lifecycle("never-launched", ()),
     Lifecycle("failed", (Stay(End.FAILED),)),
+    Lifecycle("random", (Stay(End.DONE),), on_market=True),
+    Lifecycle("trace", (Stay(End.DONE),), on_market=True),
+    Lifecycle("market", (Stay(End.DONE),), on_market=True),
 )
 LIFECYCLES = {lifecycle.name: lifecycle for lifecycle in _ALL}
 DEFAULT_LIFECYCLE = "uninterrupted"

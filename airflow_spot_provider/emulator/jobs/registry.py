@@ -9,7 +9,8 @@ from moto.sagemaker.models import sagemaker_backends
 
 from airflow_spot_provider.emulator.exceptions import ResourceInUse, ValidationException
 from airflow_spot_provider.emulator.jobs.plans import Plans
-from airflow_spot_provider.emulator.jobs.training_job import TrainingJob, World
+from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
+from airflow_spot_provider.emulator.jobs.world import World
 from airflow_spot_provider.emulator.market.quotas import Quotas
 from airflow_spot_provider.emulator.spec import LIFECYCLE_TAG, JobSpec
 

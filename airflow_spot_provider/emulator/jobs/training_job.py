@@ -1,53 +1,38 @@
-"""A training job as a state machine: events in, transitions out."""
+"""One training job as a state machine: events in, transitions out."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
-from airflow_spot_provider.emulator.clock import Clock
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
+from airflow_spot_provider.emulator.instances.ending import Ending
 from airflow_spot_provider.emulator.instances.instance import Instance, Listener
-from airflow_spot_provider.emulator.jobs.lifecycles import End, Lifecycle, Stay, for_job, timing_of
+from airflow_spot_provider.emulator.jobs.course import Course
+from airflow_spot_provider.emulator.jobs.lifecycles import End, Lifecycle
 from airflow_spot_provider.emulator.jobs.record import JobRecord
-from airflow_spot_provider.emulator.market.prices import SpotPrices, Usage
+from airflow_spot_provider.emulator.jobs.stays import Stays
+from airflow_spot_provider.emulator.jobs.work import SimulatedWork
+from airflow_spot_provider.emulator.jobs.world import World
+from airflow_spot_provider.emulator.market.prices import DEFAULT_ZONE
+from airflow_spot_provider.emulator.market.spot_market import Lease
+from airflow_spot_provider.emulator.market.usage import Usage
 from airflow_spot_provider.emulator.spec import JobSpec
 
 log = logging.getLogger(__name__)
 
-LEAST_REAL_STAY_SECONDS = 8.0
-"""How long the last stay before MaxWait really lasts at least: long enough for a script to start and to resume."""
-LEAST_REAL_SCRIPT_SECONDS = 2.0
-"""How long a script without checkpoints really runs at least before a planned interruption."""
-LATEST_INTERRUPTION_SECONDS = 1800.0
-"""When a planned interruption comes, if the script has written no checkpoint until then."""
-
 MAX_WAIT = "MaxWaitTimeExceeded"
 MAX_RUNTIME = "MaxRuntimeExceeded"
 STOPPED = "Stopped"
-_PLANNED_FAILURE = "InternalServerError: We encountered an internal error. Please try again."
+INTERNAL_ERROR = "InternalServerError: We encountered an internal error. Please try again."
+CAPACITY_ERROR = "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
+NO_CAPACITY = "Insufficient capacity error from EC2 while launching instances, retrying!"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class World:
-    """What all jobs of one server share.
-
-    :param clock: its time.
-    :param prices: what spot costs on it.
-    :param launch: gives a job's stay with this number an instance.
-    :param background: runs what may take its time; a simulation runs it at once.
-    """
-
-    clock: Clock
-    prices: SpotPrices
-    launch: Callable[[JobSpec, int, Listener], Instance]
-    background: Callable[[Callable[[], None]], None]
 
 
 class TrainingJob:
@@ -62,42 +47,42 @@ class TrainingJob:
     """
 
     def __init__(self, spec: JobSpec, lifecycle: Lifecycle, world: World) -> None:
-        plan = for_job(lifecycle, managed_spot=spec.spot)
         self.spec = spec
         self.tags: list[dict[str, str]] = [dict(tag) for tag in spec.tags]
+        self.course = Course(spec, lifecycle, world.clock)
+        self.usage = Usage(world.prices if spec.spot else None, spec.instance_type)
+        self.record = JobRecord(spec, self.usage, world.clock.now())
+        self.work = SimulatedWork(spec)
+        self.stays = Stays()
+        self.runtime = 0.0
         self._world = world
         self._clock = world.clock
-        self._timing = timing_of(plan, training_seconds=spec.training_seconds, max_wait=spec.max_wait_seconds)
-        self._stays = plan.stays
-        self._stay_number = 0
         self._lock = threading.RLock()
         self._phase = 0
         self._instance: Instance | None = None
-        self._usage = Usage(world.prices if spec.spot else None, spec.instance_type)
-        self.record = JobRecord(spec, self._usage, self._clock.now())
-        self._seconds_left = spec.training_seconds
-        self._runtime = 0.0
+        self._lease: Lease | None = None
+        self._retries_left = spec.retry_attempts
 
     # What the API asks
 
     @property
     def training_job_name(self) -> str:
-        """TrainingJobName; Search filters by it."""
+        """TrainingJobName."""
         return self.spec.name
 
     @property
     def training_job_status(self) -> str:
-        """TrainingJobStatus; Search filters by it."""
+        """TrainingJobStatus."""
         return self.record.status
 
     @property
     def secondary_status(self) -> str:
-        """SecondaryStatus; Search filters by it."""
+        """SecondaryStatus."""
         return self.record.secondary_status
 
     @property
     def creation_time(self) -> datetime:
-        """CreationTime; Search filters by it."""
+        """CreationTime."""
         return self.record.creation_time
 
     @property
@@ -105,29 +90,32 @@ class TrainingJob:
         """Whether it has Completed, Failed or Stopped."""
         return self.record.has_ended
 
-    def describe(self) -> dict[str, Any]:
-        """DescribeTrainingJob's answer."""
+    def describe(self, lag_seconds: float = 0.0) -> dict[str, Any] | None:
+        """DescribeTrainingJob's answer, as it was some seconds ago; None if there was no job yet."""
         with self._lock:
-            return self.record.description
+            return self.record.described(self._clock.now() - timedelta(seconds=lag_seconds))
 
-    def summarize(self) -> dict[str, Any]:
-        """Its TrainingJobSummary."""
+    def summarize(self, lag_seconds: float = 0.0) -> dict[str, Any] | None:
+        """Its TrainingJobSummary, as it was some seconds ago; None if there was no job yet."""
         with self._lock:
-            return self.record.summary
+            return self.record.summarized(self._clock.now() - timedelta(seconds=lag_seconds))
 
     def gen_response_object(self) -> dict[str, Any]:
         """What Search answers: its description and its tags."""
-        return {**self.describe(), "Tags": list(self.tags)}
+        return {**(self.describe() or {}), "Tags": list(self.tags)}
+
+    def update(self, members: Mapping[str, Any]) -> None:
+        """Change members of its request."""
+        with self._lock:
+            self.record.update(members, self._clock.now())
 
     def begin(self) -> None:
         """Begin its life."""
         with self._lock:
-            if self.spec.max_wait_seconds is not None:
-                deadline = self.creation_time + timedelta(seconds=self.spec.max_wait_seconds)
-                self._clock.call_at(deadline, lambda: self.stop(MAX_WAIT))
+            self._set_deadline()
             phase = self._enter("Starting")
-            if self._stays:
-                self._after(self._timing.starting, phase, self._download)
+            if self.course.is_launched:
+                self._seek(phase)
 
     def stop(self, reason: str = STOPPED) -> bool:
         """Begin to stop it, by a user or because a limit is over.
@@ -137,31 +125,34 @@ class TrainingJob:
         with self._lock:
             if self.record.status != "InProgress":
                 return False
-            instance, on_instance = self._instance, self._usage.on_instance
-            self.record.status = "Stopping"
+            instance, on_instance = self._instance, self.usage.on_instance
+            self.record.begin_to_stop(reason)
             phase = self._enter("Stopping")
 
-            def _end_and_upload() -> str | None:
+            def _end_and_upload() -> tuple[Ending | None, str | None]:
                 if instance is None:
-                    return None
-                instance.end()
-                return instance.upload(completed=False) if on_instance else None
+                    return None, None
+                ending = instance.end()
+                return ending, instance.upload(completed=False) if on_instance else None
 
-            def _then(model: str | None) -> None:
-                self.record.model_artifacts = model
-                self._after(
-                    0 if on_instance else self._timing.stopping, phase, lambda: self._end("Stopped", reason)
-                )
+            def _then(result: tuple[Ending | None, str | None]) -> None:
+                ending, self.record.model_artifacts = result
+                self.stays.end(self._clock.now(), "stopped", ending)
+                seconds = 0 if on_instance else self.course.timing.stopping
+                self._after(seconds, phase, lambda: self._end("Stopped", reason))
 
             self._work(phase, _end_and_upload, _then)
             return True
 
-    def interrupt(self) -> bool:
-        """Take its instance away now. False if it is not training on spot capacity."""
+    def interrupt(self, *, torn: bool = False) -> bool:
+        """Take its instance away now. False if it is not training on spot capacity.
+
+        :param torn: without a grace period, and in the middle of writing a checkpoint.
+        """
         with self._lock:
             if not self.spec.spot or self.record.secondary_status != "Training":
                 return False
-            self._interrupt()
+            self._interrupt(torn=torn, by_hand=True)
             return True
 
     def shut_down(self) -> None:
@@ -172,17 +163,88 @@ class TrainingJob:
         if instance is not None:
             instance.kill()
 
+    def take_up(self) -> None:
+        """Go on after the server was lost, and with it every instance."""
+        with self._lock:
+            self.stays.end(self._clock.now(), "lost", None)
+            if self.record.status == "Stopping":
+                self._end("Stopped", self.record.stop_reason or STOPPED)
+                return
+            self._set_deadline()
+            if not self.usage.on_instance:
+                phase = self._next_phase()
+                if self.course.is_launched:
+                    self._seek(phase)
+                return
+            self.work.lose(0.0)
+            self.usage.end(self._clock.now())
+            self.course.go_on()
+            self._seek_again(self._enter("Interrupted" if self.spec.spot else "Restarting"), by_hand=False)
+
     # What it goes through, in the order in which it does; all of it under the lock
 
-    @property
-    def _stay(self) -> Stay:
-        return self._stays[self._stay_number]
+    def _set_deadline(self) -> None:
+        if self.spec.max_wait_seconds is not None:
+            deadline = self.creation_time + timedelta(seconds=self.spec.max_wait_seconds)
+            self._clock.call_at(deadline, lambda: self.stop(MAX_WAIT))
+
+    def _seek(self, phase: int) -> None:
+        """Wait in Starting until there are instances, then launch them."""
+        if self.spec.spot and not self.course.on_market:
+            self._after(self.course.timing.starting, phase, self._download)
+            return
+        self._request_capacity(phase, lambda: self._after(self.course.timing.starting, phase, self._download))
+        assert self._lease is not None
+        if not self._world.market.is_waited_for(self._lease):
+            return
+        self.record.say(NO_CAPACITY)
+        if self.spec.max_pending_seconds is not None:
+            self._after(self.spec.max_pending_seconds, phase, self._pending_too_long)
+        limit = self._world.market.capacity_error_after(self.spec.instance_type)
+        if not self.spec.spot and limit is not None:
+            self._after(limit, phase, self._without_capacity)
+
+    def _request_capacity(self, phase: int, granted: Callable[[], object]) -> None:
+        def _lost() -> None:
+            with self._lock:
+                if self._lease is lease:
+                    self._lose_capacity()
+
+        lease = Lease(
+            self.spec.region,
+            self.spec.instances,
+            self.spec.spot,
+            granted=self._in(phase, granted),
+            lost=_lost,
+        )
+        self._lease = lease
+        self._world.market.request(lease)
+
+    def _pending_too_long(self) -> None:
+        if self._is_without_capacity():
+            self.stop()
+
+    def _without_capacity(self) -> None:
+        if self._is_without_capacity():
+            self._end("Failed", "Failed", CAPACITY_ERROR)
+
+    def _is_without_capacity(self) -> bool:
+        return self._lease is not None and self._lease.zone is None
+
+    def _lose_capacity(self) -> None:
+        """Its capacity went. What is being uploaded by then is finished within the notice that EC2 gives."""
+        if self.record.secondary_status == "Starting":
+            self._seek(self._next_phase())
+        elif self.record.secondary_status in ("Downloading", "Training"):
+            self._interrupt()
 
     def _download(self) -> None:
         started = self._clock.now()
         phase = self._enter("Downloading")
-        self.record.begin_instance(started)
-        stay = self._stay_number
+        zone = self._lease.zone if self._lease is not None and self.spec.spot else None
+        self.record.begin_instance(started, zone or DEFAULT_ZONE)
+        stay = self.course.stay_number
+        self.stays.begin(stay, started)
         listener = Listener(
             line=lambda line: self.record.read_metrics(line, self._clock.now()),
             checkpoint=lambda: self._in_training(stay, self._checkpoint_written),
@@ -192,41 +254,37 @@ class TrainingJob:
 
         def _then(_: None) -> None:
             took = (self._clock.now() - started).total_seconds()
-            self._after(max(0.0, self._timing.downloading - took), phase, self._train)
+            self._after(max(0.0, self.course.timing.downloading - took), phase, self._train)
 
         self._work(phase, self._instance.download, _then)
 
     def _train(self) -> None:
         assert self._instance is not None
         phase = self._enter("Training")
-        left = max(0.0, self.spec.max_runtime_seconds - self._runtime)
+        left = max(0.0, self.spec.max_runtime_seconds - self.runtime)
         self._after(left, phase, lambda: self.stop(MAX_RUNTIME))
         self._work(phase, self._instance.train, lambda _: None)
-        if self._stay.end is End.FAILED:
-            self._after(
-                self._timing.downloading, phase, lambda: self._end("Failed", "Failed", _PLANNED_FAILURE)
-            )
-        elif self._stay.end is End.INTERRUPTED:
-            self._after(self._latest_interruption(), phase, self._interrupt)
-        elif self._stay.end is End.DONE and not self._instance.runs_script:
-            self._after(self._seconds_left, phase, self._upload)
+        end, runs_script = self.course.stay.end, self._instance.runs_script
+        if end is End.FAILED:
+            self._after(self.course.timing.downloading, phase, self._fail_as_planned)
+        elif end is End.INTERRUPTED:
+            seconds = self.course.latest_interruption(runs_script=runs_script)
+            self._after(seconds, phase, self._interrupt)
+        if not runs_script and end in (End.DONE, End.INTERRUPTED):
+            # What it states on the way, and, unless it is interrupted before, in the end.
+            for seconds, metrics in self.work.metrics(self._instance.metrics()):
+                self._after(seconds, phase, partial(self._note, metrics))
+            if end is End.DONE:
+                self._after(self.work.seconds_left, phase, self._upload)
         # The last stay before MaxWait holds on to its instance until then.
 
-    def _latest_interruption(self) -> float:
-        """Emulated seconds of training until a planned interruption, if no checkpoint brings it sooner."""
-        assert self._instance is not None
-        if not self._instance.runs_script:
-            return self._timing.interruption
-        limit = min(self.spec.max_wait_seconds or 0.0, self.spec.max_runtime_seconds) / 3
-        if self.spec.checkpoint_uri is not None:
-            return min(LATEST_INTERRUPTION_SECONDS, limit)
-        return min(
-            max(self._timing.interruption, self._clock.emulated_seconds(LEAST_REAL_SCRIPT_SECONDS)), limit
-        )
+    def _note(self, metrics: Mapping[str, float]) -> None:
+        self.record.note(metrics, self._clock.now())
 
     def _checkpoint_written(self) -> None:
         """A planned interruption comes right after a checkpoint."""
-        if self._stay.end is End.INTERRUPTED:
+        self.stays.count_checkpoint()
+        if self.course.stay.end is End.INTERRUPTED:
             self._interrupt()
 
     def _script_ended(self, status: int) -> None:
@@ -236,109 +294,149 @@ class TrainingJob:
             said = instance.failure()
             reason = f"AlgorithmError: ExecuteUserScriptError: {said or 'the script failed'}"
             phase = self._enter("Uploading")
-            self._work(
-                phase,
-                instance.end,
-                lambda _: self._end("Failed", "Failed", f"{reason[:1000]}, exit code: {status}"),
-            )
-        elif self._stay.end is End.DONE:
+
+            def _then(ending: Ending) -> None:
+                self.stays.end(self._clock.now(), "failed", ending)
+                self._end("Failed", "Failed", f"{reason[:1000]}, exit code: {status}")
+
+            self._work(phase, instance.end, _then)
+        elif self.course.stay.end is End.DONE:
             self._upload()
-        elif self._stay.end is End.INTERRUPTED:
+        elif self.course.stay.end is End.INTERRUPTED:
             # The instance was lost before the upload: what the script did since its last checkpoint counts for nothing.
             self._interrupt()
 
-    def _interrupt(self) -> None:
+    def _fail_as_planned(self) -> None:
+        """SageMaker's own failure: the one kind that a RetryStrategy is for."""
+        if not self._retries_left:
+            self._end("Failed", "Failed", INTERNAL_ERROR)
+            return
+        self._retries_left -= 1
+        self._leave_instance("Restarting", why="failed")
+
+    def _interrupt(self, *, torn: bool = False, by_hand: bool = False) -> None:
+        self.work.lose(self.record.seconds_in_status(self._clock.now()) if self._is_training else 0.0)
+        self._leave_instance("Interrupted", why="torn" if torn else "interrupted", torn=torn, by_hand=by_hand)
+
+    @property
+    def _is_training(self) -> bool:
+        return self.record.secondary_status == "Training"
+
+    def _leave_instance(
+        self, secondary_status: str, *, why: str, torn: bool = False, by_hand: bool = False
+    ) -> None:
+        """Leave the instance behind, and look for another."""
         assert self._instance is not None
         lost, instance = self._clock.now(), self._instance
-        if self.spec.checkpoint_uri is not None:
-            self._seconds_left = max(0.0, self._seconds_left - self.record.seconds_in_status(lost))
-        phase = self._enter("Interrupted")
-        self._usage.end(lost)
-        self._stay_number += 1
-        if self._stay_number >= len(self._stays):
-            self._stays = (*self._stays, Stay(End.DONE))
+        phase = self._enter(secondary_status)
+        self.usage.end(lost)
+        self._release()
+        self.course.go_on()
 
-        def _end_and_discard() -> None:
-            instance.end()
+        def _end_and_discard() -> Ending:
+            ending = instance.tear() if torn else instance.end()
             instance.discard()
+            return ending
 
-        def _then(_: None) -> None:
-            took = (self._clock.now() - lost).total_seconds()
-            self._after(max(0.0, self._outage_seconds(lost) - took), phase, self._launch_again)
+        def _then(ending: Ending) -> None:
+            self.stays.end(lost, why, ending)
+            self._seek_again(phase, by_hand=by_hand, since=lost)
 
         self._work(phase, _end_and_discard, _then)
 
-    def _outage_seconds(self, lost: datetime) -> float:
-        """How long there is no capacity; before a last stay it takes what is left of MaxWait, but for that stay."""
-        if self._stay.end is not End.MAX_WAIT:
-            return self._timing.outage
-        assert self.spec.max_wait_seconds is not None
-        left = self.spec.max_wait_seconds - (lost - self.creation_time).total_seconds()
-        runtime_left = self.spec.max_runtime_seconds - self._runtime
-        stay = self._timing.downloading * 3
-        if self._instance is not None and self._instance.runs_script:
-            stay = max(stay, self._timing.downloading + self._clock.emulated_seconds(LEAST_REAL_STAY_SECONDS))
-        return max(0.0, left - min(stay, left / 2, self._timing.downloading + runtime_left / 2))
+    def _seek_again(self, phase: int, *, by_hand: bool, since: datetime | None = None) -> None:
+        """Wait for other instances: of a planned lifecycle for as long as the plan says, else for capacity."""
+        now = self._clock.now()
+        if self.spec.spot and self.course.on_market and not by_hand:
+            self._request_capacity(phase, self._launch_again)
+            return
+        outage = self.course.outage_seconds(
+            waited=((since or now) - self.creation_time).total_seconds(),
+            runtime=self.runtime,
+            runs_script=self._instance is not None and self._instance.runs_script,
+        )
+        took = (now - (since or now)).total_seconds()
+        self._after(max(0.0, outage - took), phase, self._launch_again)
 
     def _launch_again(self) -> None:
         self._instance = None
-        if not self._stay.starting:
+        if not self.course.stay.starting:
             self._download()
             return
         phase = self._enter("Starting")
-        self._after(self._timing.starting, phase, self._download)
+        if self._lease is not None:
+            self._after(self.course.timing.starting, phase, self._download)
+        else:
+            self._seek(phase)
 
     def _upload(self) -> None:
         assert self._instance is not None
         instance = self._instance
         phase = self._enter("Uploading")
 
-        def _end_and_upload() -> str | None:
-            instance.end()
-            return instance.upload(completed=True)
+        def _end_and_upload() -> tuple[Ending, str | None]:
+            return instance.end(), instance.upload(completed=True)
 
-        def _then(model: str | None) -> None:
-            self.record.model_artifacts = model
-            self._after(self._timing.uploading, phase, lambda: self._end("Completed", "Completed"))
+        def _then(result: tuple[Ending, str | None]) -> None:
+            ending, self.record.model_artifacts = result
+            self.stays.end(self._clock.now(), "done", ending)
+            self._after(self.course.timing.uploading, phase, lambda: self._end("Completed", "Completed"))
 
         self._work(phase, _end_and_upload, _then)
 
     def _end(self, status: str, secondary_status: str, failure_reason: str | None = None) -> None:
         now = self._clock.now()
-        self._phase += 1
-        self._usage.end(now)
+        self._next_phase()
+        self._release()
+        self.usage.end(now)
+        self.stays.end(now, status.lower(), None)
         self.record.end(status, secondary_status, now, failure_reason)
         instance, self._instance = self._instance, None
         if instance is not None:
             self._world.background(lambda: _dispose_of(instance))
+        self._world.announce(self)
+
+    def _release(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._world.market.release(lease)
 
     # Events and work
+
+    def _next_phase(self) -> int:
+        self._phase += 1
+        return self._phase
 
     def _enter(self, secondary_status: str) -> int:
         """Go into a status, and give the number of the phase that begins with it."""
         now = self._clock.now()
-        if self.record.secondary_status == "Training":
-            self._runtime += self.record.seconds_in_status(now)
+        if self._is_training:
+            self.runtime += self.record.seconds_in_status(now)
         self.record.enter(secondary_status, now)
-        self._phase += 1
-        return self._phase
+        phase = self._next_phase()
+        self._world.announce(self)
+        return phase
 
-    def _after(self, seconds: float, phase: int, event: Callable[[], object]) -> None:
-        """Run the event in so many emulated seconds, if the job is in that phase then."""
+    def _in(self, phase: int, event: Callable[[], object]) -> Callable[[], None]:
+        """The event, which does nothing if the job is not in that phase any more."""
 
         def _guarded() -> None:
             with self._lock:
                 if self._phase == phase:
                     event()
 
-        self._clock.call_later(seconds, _guarded)
+        return _guarded
+
+    def _after(self, seconds: float, phase: int, event: Callable[[], object]) -> None:
+        """Run the event in so many emulated seconds, if the job is in that phase then."""
+        self._clock.call_later(seconds, self._in(phase, event))
 
     def _in_training(self, stay: int, event: Callable[[], object]) -> None:
         """Run the event now, on the clock's thread, if the job trains in that stay."""
 
         def _guarded() -> None:
             with self._lock:
-                if self._stay_number == stay and self.record.secondary_status == "Training":
+                if self.course.stay_number == stay and self._is_training:
                     event()
 
         self._clock.call_later(0, _guarded)
@@ -353,7 +451,7 @@ class TrainingJob:
                 reason = str(problem)
             except Exception:
                 log.exception("Work for %s failed", self.spec.name)
-                reason = _PLANNED_FAILURE
+                reason = INTERNAL_ERROR
             else:
                 self._after(0, phase, lambda: then(result))
                 return

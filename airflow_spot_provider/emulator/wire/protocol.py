@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from http.client import responses
 from typing import Any
 
 import botocore.session
@@ -58,7 +59,7 @@ Operation = Callable[[Call], Mapping[str, Any]]
 
 @cache
 def service_model(service: str) -> Any:
-    """botocore's model of a service, such as ``sagemaker``."""
+    """Botocore's model of a service, such as ``sagemaker``."""
     return botocore.session.get_session().get_service_model(service)
 
 
@@ -158,5 +159,7 @@ def _epoch(value: Any) -> float:
 def respond(answer: Answer, start_response: Any) -> Iterable[bytes]:
     """Hand an answer to a WSGI server."""
     status, headers, body = answer
-    start_response(str(status), [*headers.items(), ("Content-Length", str(len(body)))])
+    named = {name.lower() for name in headers}
+    length = [] if "content-length" in named else [("Content-Length", str(len(body)))]
+    start_response(f"{status} {responses.get(status, 'Unknown')}", [*headers.items(), *length])
     return [body]

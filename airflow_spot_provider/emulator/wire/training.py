@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from moto.core.exceptions import ServiceException
 from moto.sagemaker.models import sagemaker_backends
 
 from airflow_spot_provider.emulator.exceptions import ResourceInUse, ValidationException, not_found
@@ -199,8 +200,8 @@ def _parts(resource: str) -> tuple[str, str, str]:
 def _of_moto(backend: Any, arn: str) -> Any:
     """What moto has under an ARN; it knows kinds by name, and names by the last part."""
     try:
-        return backend._get_resource_from_arn(arn)  # noqa: SLF001 - moto has no public way to it
-    except (KeyError, ValueError):
+        return backend._get_resource_from_arn(arn)
+    except (AttributeError, ValueError, ServiceException):
         return None
 
 

@@ -14,8 +14,11 @@ from airflow_spot_provider.emulator.clock import SteppedClock
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
 from airflow_spot_provider.emulator.instances.instance import SimulatedInstance
 from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
-from airflow_spot_provider.emulator.jobs.training_job import TrainingJob, World
+from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
+from airflow_spot_provider.emulator.jobs.world import World
 from airflow_spot_provider.emulator.market.prices import SpotPrices
+from airflow_spot_provider.emulator.market.settings import MarketSettings
+from airflow_spot_provider.emulator.market.spot_market import SpotMarket
 from airflow_spot_provider.emulator.spec import JobSpec
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -56,6 +59,9 @@ class FolderStorage:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
 
+    def delete_file(self, uri: str) -> None:
+        self._path(uri).unlink(missing_ok=True)
+
 
 @pytest.fixture
 def storage(tmp_path: Path) -> FolderStorage:
@@ -91,18 +97,41 @@ def request_of() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def start(
-    clock: SteppedClock, storage: FolderStorage, request_of: Callable[..., dict[str, Any]]
-) -> Callable[..., TrainingJob]:
+def market_settings() -> MarketSettings:
+    """The market of the world; a test module has its own by overriding this."""
+    return MarketSettings()
+
+
+@pytest.fixture
+def announced() -> list[tuple[str, str]]:
+    """Every transition that was announced: name of the job, SecondaryStatus."""
+    return []
+
+
+@pytest.fixture
+def world(
+    clock: SteppedClock,
+    storage: FolderStorage,
+    market_settings: MarketSettings,
+    announced: list[tuple[str, str]],
+) -> World:
+    """What jobs share, without a server."""
+    prices = SpotPrices(7)
+    return World(
+        clock=clock,
+        prices=prices,
+        market=SpotMarket(market_settings, prices, clock, 7, NOON),
+        launch=lambda spec, _number, _listener: SimulatedInstance(spec, storage),
+        background=lambda work: work(),
+        announce=lambda job: announced.append((job.training_job_name, job.secondary_status)),
+    )
+
+
+@pytest.fixture
+def start(world: World, request_of: Callable[..., dict[str, Any]]) -> Callable[..., TrainingJob]:
     """Starts a job without a script in a lifecycle."""
 
     def _start(lifecycle: str = "uninterrupted", **members: Any) -> TrainingJob:
-        world = World(
-            clock=clock,
-            prices=SpotPrices(7),
-            launch=lambda spec, _number, _listener: SimulatedInstance(spec, storage),
-            background=lambda work: work(),
-        )
         spec = JobSpec(request_of(**members), "123456789012", "us-east-1")
         job = TrainingJob(spec, lifecycle_named(lifecycle), world)
         job.begin()

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_spot_provider.emulator.market.prices import SpotPrices, Usage
+from airflow_spot_provider.emulator.market.prices import SpotPrices
+from airflow_spot_provider.emulator.market.usage import Usage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 moments = st.integers(1_600_000_000, 2_200_000_000).map(lambda second: datetime.fromtimestamp(second, tz=UTC))

@@ -1,0 +1,70 @@
+"""SageMaker Python SDK v2: Estimator.fit on managed spot with logs, and HyperparameterTuner."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_spot_provider.emulator import SageMakerEmulator
+from tests.clients.conftest import (
+    DATA,
+    SOURCE,
+    Client,
+    assert_interrupted_and_resumed,
+    describe,
+    log_lines,
+    savings_percent,
+    statuses,
+)
+
+
+@pytest.fixture
+def sdk(sdk_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client("sagemaker-v2", tmp_path_factory.mktemp("home"), sdk_settings)
+
+
+def test_fit_shows_the_log_and_the_savings_of_an_interrupted_job(
+    sdk: Client, emulator: SageMakerEmulator, role: str, unique: str
+) -> None:
+    run = sdk.program("with_sdk_v2.py", "fit", str(SOURCE), str(DATA), role, unique)
+    told = run.result
+
+    description = assert_interrupted_and_resumed(emulator, told["job"], epochs=12)
+    for line in log_lines(emulator, told["job"])[0]:
+        assert line in run.output
+    billable, trained = description["BillableTimeInSeconds"], description["TrainingTimeInSeconds"]
+    assert f"Training seconds: {trained}\n" in run.output
+    assert f"Billable seconds: {billable}\n" in run.output
+    assert f"Managed Spot Training savings: {savings_percent(description):.1f}%\n" in run.output
+    assert told["model"] == description["ModelArtifacts"]["S3ModelArtifacts"]
+    assert told["attached"] == "12"
+    assert len(told["losses"]) > 0
+    assert description["HyperParameters"]["sagemaker_program"] == '"train.py"'
+
+
+def test_fit_raises_the_failure_reason_of_a_script_that_fails(
+    sdk: Client, emulator: SageMakerEmulator, role: str, unique: str
+) -> None:
+    told = sdk.program("with_sdk_v2.py", "fail", str(SOURCE), str(DATA), role, unique).result
+
+    description = describe(emulator, told["job"])
+    assert told["status"] == description["TrainingJobStatus"] == "Failed"
+    assert "the points are not on a line" in description["FailureReason"]
+    assert description["FailureReason"] in told["error"]
+
+
+def test_tuner_finds_the_best_of_jobs_that_were_interrupted(
+    sdk: Client, emulator: SageMakerEmulator, role: str, unique: str
+) -> None:
+    told = sdk.program("with_sdk_v2.py", "tune", str(SOURCE), str(DATA), role, unique).result
+
+    assert len(told["jobs"]) == 4
+    assert {status for _, status, _, _ in told["jobs"]} == {"Completed"}
+    best = min(told["jobs"], key=lambda job: job[3])
+    assert told["best"] == best[0]
+    assert told["best_rate"] == pytest.approx(best[2])
+    for name, _, rate, loss in told["jobs"]:
+        description = describe(emulator, name)
+        assert description["EnableManagedSpotTraining"] is True
+        assert "Interrupted" in statuses(description)
+        assert float(description["HyperParameters"]["learning-rate"].strip('"')) == pytest.approx(rate)
+        assert description["FinalMetricDataList"][0]["Value"] == pytest.approx(loss)
