@@ -119,9 +119,7 @@ def emulator() -> Iterator[SageMakerEmulator]:
     with SageMakerEmulator(lifecycle="interrupted-once", speed=60) as running:
         iam = running.client("iam")
         iam.create_role(RoleName=ROLE_NAME, AssumeRolePolicyDocument=json.dumps(TRUST))
-        iam.put_role_policy(
-            RoleName=ROLE_NAME, PolicyName="training", PolicyDocument=json.dumps(PERMISSIONS)
-        )
+        iam.put_role_policy(RoleName=ROLE_NAME, PolicyName="training", PolicyDocument=json.dumps(PERMISSIONS))
         yield running
 
 

@@ -31,7 +31,7 @@ def test_waiter_and_paginators_see_an_interrupted_job_to_its_end(
     assert told["lines"] == log_lines(emulator, unique)
     assert len(told["streams"]) == 2
     assert all(stream.startswith(f"{unique}/algo-1-") for stream in told["streams"])
-    last = [line for line in told["lines"][1] if line.startswith("epoch=12 ")][0]
+    last = next(line for line in told["lines"][1] if line.startswith("epoch=12 "))
     assert told["metrics"] == {"validation:loss": pytest.approx(float(last.rpartition("=")[2]), rel=1e-6)}
     assert description["ModelArtifacts"]["S3ModelArtifacts"] == (
         f"s3://{bucket}/output/{unique}/output/model.tar.gz"

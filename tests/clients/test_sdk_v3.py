@@ -82,9 +82,9 @@ def test_model_trainer_refuses_a_role_that_sagemaker_cannot_assume(
 def test_model_trainer_refuses_a_role_that_may_not_do_what_training_needs(
     sdk: Client, emulator: SageMakerEmulator, unique: str
 ) -> None:
-    role = emulator.client("iam").create_role(
-        RoleName=unique, AssumeRolePolicyDocument=json.dumps(TRUST)
-    )["Role"]["Arn"]
+    role = emulator.client("iam").create_role(RoleName=unique, AssumeRolePolicyDocument=json.dumps(TRUST))[
+        "Role"
+    ]["Arn"]
 
     run = sdk.program("with_sdk_v3.py", "train", str(SOURCE), str(DATA), role, unique)
 

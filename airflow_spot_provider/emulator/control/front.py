@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -67,7 +68,8 @@ class Front:
         )
         if answer is None:
             self._calls.note(service, operation, at, None)
-            # What werkzeug takes for a client that went away: it closes the connection without a word.
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            # What werkzeug takes for a client that went away: it says nothing more.
             raise ConnectionAbortedError("dropped by a fault")
         return respond(answer, _noted)
 

@@ -29,9 +29,7 @@ def request(name: str, role: str, bucket: str, **members: object) -> dict[str, o
         "InputDataConfig": [
             {
                 "ChannelName": "training",
-                "DataSource": {
-                    "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/data/"}
-                },
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/data/"}},
             }
         ],
         "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/output"},

@@ -34,7 +34,7 @@ def estimator(source: str, role: str, name: str, **arguments: object) -> Estimat
 
 def fit(source: str, data: str, role: str, name: str) -> dict[str, object]:
     """Fit, with the job's log on the screen."""
-    trained = estimator(source, role, name, hyperparameters={"epochs": 12})
+    trained = estimator(source, role, name, hyperparameters={"epochs": 12, "seconds-per-epoch": 1.0})
     inputs = trained.sagemaker_session.upload_data(data, key_prefix=f"{name}/data")
     trained.fit({"training": inputs}, logs=True)
     metrics = trained.training_job_analytics.dataframe()
@@ -79,7 +79,12 @@ def tune(source: str, data: str, role: str, name: str) -> dict[str, object]:
         "best": tuner.best_training_job(),
         "best_rate": float(tuner.best_estimator().hyperparameters()["learning-rate"].strip('"')),
         "jobs": [
-            [row["TrainingJobName"], row["TrainingJobStatus"], row["learning-rate"], row["FinalObjectiveValue"]]
+            [
+                row["TrainingJobName"],
+                row["TrainingJobStatus"],
+                row["learning-rate"],
+                row["FinalObjectiveValue"],
+            ]
             for _, row in table.iterrows()
         ],
     }

@@ -40,13 +40,13 @@ def test_plan_by_name_is_for_that_job(jobs: Jobs) -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b"{", "Send {"),
-        (b"[]", "is no object"),
-        (b"\xff", "Send {"),
+        (b"{", "Send a JSON object with lifecycle, job_name"),
+        (b"[]", "Send a JSON object"),
+        (b"\xff", "Send a JSON object"),
         (b'{"lifecycle": "nope"}', "choose one of uninterrupted"),
-        (b"{}", "choose one of uninterrupted"),
-        (b'{"lifecycle": "failed", "job_name": 5}', "job_name is 5"),
-        (b'{"lifecycle": "failed", "jobname": "a"}', "There is no jobname"),
+        (b"{}", "lifecycle: Field required"),
+        (b'{"lifecycle": "failed", "job_name": 5}', "job_name: Input should be a valid string"),
+        (b'{"lifecycle": "failed", "jobname": "a"}', "jobname: Extra inputs are not permitted"),
     ],
 )
 def test_bad_plan_is_refused_with_what_is_allowed(

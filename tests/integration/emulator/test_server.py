@@ -155,20 +155,16 @@ def test_command_runs_until_it_is_told_to_end(number: signal.Signals) -> None:
             process.kill()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ({"speed": 0}, "speed is 0.0; it takes a number above 0"),
-        ({"speed": float("nan")}, "speed is nan"),
-        ({"lifecycle": "nope"}, "invalid choice: 'nope'"),
-        ({"port": 99_999}, "port is 99999"),
+def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "market.json").write_text('{"pools": [{"preset": "stormy"}]}')
+    for arguments, told in (
         ({"host": "192.0.2.1"}, "annot assign"),
-    ],
-)
-def test_server_that_cannot_start_says_why(arguments: dict[str, object], told: str) -> None:
-    emulator = SageMakerEmulator(**arguments)
-    with pytest.raises(EmulatorError, match=told), emulator:
-        raise AssertionError("it started")
+        ({"market": tmp_path / "market.json"}, "pools.0.preset: Input should be 'steady'"),
+        ({"market": tmp_path / "nothing.json"}, "nothing.json cannot be read"),
+    ):
+        emulator = SageMakerEmulator(**arguments)
+        with pytest.raises(EmulatorError, match=told), emulator:
+            raise AssertionError("it started")
 
 
 def test_taken_port_is_told(emulator: SageMakerEmulator) -> None:
