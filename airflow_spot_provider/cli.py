@@ -25,13 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"pip install 'airflow-spot-provider[{arguments.extra}]'",
             file=sys.stderr,
         )
-        return 1
+        return int(arguments.not_run)
     status: int = arguments.run(arguments)
     return status
 
 
 def _parser() -> argparse.ArgumentParser:
     from airflow_spot_provider.emulator import __main__ as emulator
+    from airflow_spot_provider.emulator.rehearsal import arguments as rehearsal
 
     parser = argparse.ArgumentParser(
         prog="airflow-spot", description="Spot training on Amazon SageMaker from Airflow."
@@ -43,7 +44,17 @@ def _parser() -> argparse.ArgumentParser:
         "emulator", help="run a local SageMaker that really trains and really interrupts"
     )
     emulator.add_arguments(command)
-    command.set_defaults(run=emulator.run, extra="emulator", needs=("moto", "flask"))
+    command.set_defaults(run=emulator.run, extra="emulator", needs=("moto", "flask"), not_run=1)
+
+    command = commands.add_parser(
+        "rehearse",
+        help="run a training script uninterrupted, then interrupted, and report whether it resumes",
+        epilog="Exit status: 0 passed, 1 something was found, 2 it could not be run.",
+    )
+    rehearsal.add_arguments(command)
+    command.set_defaults(
+        run=_rehearse, extra="emulator", needs=("moto", "flask", "rich", "watchdog"), not_run=2
+    )
 
     command = commands.add_parser("demo", help="run the example DAG on a local SageMaker and a local Airflow")
     command.add_argument("--keep", action="store_true", help="leave both up until Ctrl-C")
@@ -56,8 +67,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--output", type=Path, help="where the figures are written (default: <build>/demo.json)"
     )
-    command.set_defaults(run=_demo, extra="demo", needs=("moto", "flask", "rich", "httpx", "sklearn"))
+    command.set_defaults(
+        run=_demo, extra="demo", needs=("moto", "flask", "rich", "httpx", "sklearn"), not_run=1
+    )
     return parser
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    from airflow_spot_provider.emulator.rehearsal.command import run
+
+    return run(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from airflow_spot_provider.emulator.market.quotas import Quotas
 from airflow_spot_provider.emulator.market.settings import MarketSettings, read_market
 from airflow_spot_provider.emulator.market.spot_market import SpotMarket
 from airflow_spot_provider.emulator.settings import STEPPED, STEPPED_START, Settings
+from airflow_spot_provider.emulator.state.keeper import WSGI, Keeper
 from airflow_spot_provider.emulator.wire.protocol import JsonService
 from airflow_spot_provider.emulator.wire.training import TrainingAPI
 
@@ -57,15 +59,21 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         market = MarketSettings() if settings.market is None else read_market(settings.market)
+        self._keeper = None if settings.state is None else Keeper(settings.state)
         self._http: BaseWSGIServer = make_server(
             settings.host, settings.port, self._answer, threaded=True, request_handler=_QuietHandler
         )
         self.endpoint_url = f"http://{_reachable(settings.host)}:{self._http.server_port}"
-        self._clock = _clock(settings)
+        self._clock = _clock(settings, None if self._keeper is None else self._keeper.latest_time())
         folder = Path(tempfile.mkdtemp(prefix="sagemaker-emulator-"))
         self._warden = Warden(folder)
         self._registry, quotas = self._jobs(settings, market, folder)
         calls, faults = CallLog(), Faults()
+        moto: WSGI = DomainDispatcherApplication(create_backend_app)
+        if self._keeper is not None:
+            self._keeper.restore(moto)
+            for job in self._keeper.jobs(self._registry.world):
+                self._registry.add(job)
         self._front = Front(
             control=ControlAPI(
                 registry=self._registry, quotas=quotas, calls=calls, faults=faults, clock=self._clock
@@ -76,7 +84,7 @@ class Server:
                     TrainingAPI(self._registry, lambda: faults.settings.lag_seconds).operations,
                 ),
             ],
-            moto=DomainDispatcherApplication(create_backend_app),
+            moto=moto if self._keeper is None else self._keeper.keeping(moto),
             calls=calls,
             faults=faults,
             clock=self._clock,
@@ -99,10 +107,18 @@ class Server:
             market=SpotMarket(market, prices, self._clock, settings.seed, self._clock.now()),
             launch=fleet.launch,
             background=_at_once if settings.clock == STEPPED else _in_a_thread,
+            keep=self._keep,
             announce=self._announce,
         )
         quotas = Quotas(market.quotas)
-        return Registry(world, Plans(lifecycle_named(settings.default_lifecycle)), quotas), quotas
+        plans = Plans(lifecycle_named(settings.default_lifecycle))
+        forget = self._keeper.forget if self._keeper is not None else lambda _job: None
+        return Registry(world, plans, quotas, forget), quotas
+
+    def _keep(self, job: TrainingJob) -> None:
+        """A job has changed."""
+        if self._keeper is not None:
+            self._keeper.keep(job, self._clock.now())
 
     def _announce(self, job: TrainingJob) -> None:
         """A job has made a transition."""
@@ -119,6 +135,10 @@ class Server:
             threading.Thread(target=_wait_for_end_of_stdin, args=(tell_end,), daemon=True).start()
         http = threading.Thread(target=self._http.serve_forever, name="http", daemon=True)
         http.start()
+        # Jobs go on when S3, which they need, is there again.
+        for job in self._registry.all():
+            if not job.has_ended:
+                job.take_up()
         sys.stdout.write(json.dumps({"endpoint_url": self.endpoint_url, "pid": os.getpid()}) + "\n")
         sys.stdout.flush()
         # Nobody need read on: what moto prints goes where it can fill no pipe.
@@ -141,10 +161,12 @@ class Server:
         return self._front(environ, start_response)
 
 
-def _clock(settings: Settings) -> Clock:
+def _clock(settings: Settings, latest: datetime | None) -> Clock:
+    """The clock; it never goes back behind what an earlier server has told."""
     if settings.clock == STEPPED:
-        return SteppedClock(settings.start or STEPPED_START)
-    return RunningClock(settings.speed, settings.start)
+        return SteppedClock(max(settings.start or STEPPED_START, latest or STEPPED_START))
+    now = datetime.now(UTC)
+    return RunningClock(settings.speed, max(settings.start or now, latest or settings.start or now))
 
 
 def _s3(endpoint_url: str) -> Any:

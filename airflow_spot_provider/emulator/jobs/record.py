@@ -50,7 +50,7 @@ class JobRecord:
     def __init__(self, spec: JobSpec, usage: Usage, now: datetime) -> None:
         self._spec = spec
         self._usage = usage
-        self._updates: dict[str, Any] = {}
+        self.updates: dict[str, Any] = {}
         self.creation_time = self.last_modified_time = now
         self.training_start_time: datetime | None = None
         self.training_end_time: datetime | None = None
@@ -115,7 +115,7 @@ class JobRecord:
 
     def update(self, members: Mapping[str, Any], now: datetime) -> None:
         """Change members of the request, as UpdateTrainingJob does."""
-        self._updates.update(members)
+        self.updates.update(members)
         self.last_modified_time = now
 
     def read_metrics(self, line: str, now: datetime) -> None:
@@ -143,7 +143,7 @@ class JobRecord:
             return None
         status = transitions[-1]["Status"]
         request = self._spec.request
-        answer = {key: value for key, value in request.items() if key != "Tags"} | self._updates
+        answer = {key: value for key, value in request.items() if key != "Tags"} | self.updates
         answer |= {
             "TrainingJobArn": self._spec.arn,
             "TuningJobArn": self._spec.tuning_job_arn,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from moto.sagemaker.models import sagemaker_backends
@@ -21,12 +22,20 @@ class Registry:
     :param world: what they share.
     :param plans: what they go through.
     :param quotas: how many instances they may have.
+    :param forget: is told of a job that is deleted.
     """
 
-    def __init__(self, world: World, plans: Plans, quotas: Quotas) -> None:
+    def __init__(
+        self,
+        world: World,
+        plans: Plans,
+        quotas: Quotas,
+        forget: Callable[[TrainingJob], None] = lambda _: None,
+    ) -> None:
         self.world = world
         self.plans = plans
         self._quotas = quotas
+        self._forget = forget
         self._creating = threading.Lock()
 
     def of(self, account_id: str, region: str) -> dict[str, TrainingJob]:
@@ -43,6 +52,15 @@ class Registry:
             for backend in list(regions.values())
             for job in list(backend.training_jobs.values())
         ]
+
+    def add(self, job: TrainingJob) -> None:
+        """Have a job that another server began."""
+        self.of(job.spec.account_id, job.spec.region)[job.training_job_name] = job
+
+    def delete(self, job: TrainingJob) -> None:
+        """Forget a job that has ended; its name is free again."""
+        self.of(job.spec.account_id, job.spec.region).pop(job.training_job_name, None)
+        self._forget(job)
 
     def create(self, spec: JobSpec) -> TrainingJob:
         """Make a job of a request that has been checked, and begin its life.

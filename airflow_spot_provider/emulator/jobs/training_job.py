@@ -61,7 +61,7 @@ class TrainingJob:
         self._phase = 0
         self._instance: Instance | None = None
         self._lease: Lease | None = None
-        self._retries_left = spec.retry_attempts
+        self.retries_left = spec.retry_attempts
 
     # What the API asks
 
@@ -108,6 +108,13 @@ class TrainingJob:
         """Change members of its request."""
         with self._lock:
             self.record.update(members, self._clock.now())
+            self._world.keep(self)
+
+    def retag(self, tags: list[dict[str, str]]) -> None:
+        """Have these tags, and no others."""
+        with self._lock:
+            self.tags = tags
+            self._world.keep(self)
 
     def begin(self) -> None:
         """Begin its life."""
@@ -308,10 +315,10 @@ class TrainingJob:
 
     def _fail_as_planned(self) -> None:
         """SageMaker's own failure: the one kind that a RetryStrategy is for."""
-        if not self._retries_left:
+        if not self.retries_left:
             self._end("Failed", "Failed", INTERNAL_ERROR)
             return
-        self._retries_left -= 1
+        self.retries_left -= 1
         self._leave_instance("Restarting", why="failed")
 
     def _interrupt(self, *, torn: bool = False, by_hand: bool = False) -> None:
@@ -394,7 +401,7 @@ class TrainingJob:
         instance, self._instance = self._instance, None
         if instance is not None:
             self._world.background(lambda: _dispose_of(instance))
-        self._world.announce(self)
+        self._tell()
 
     def _release(self) -> None:
         lease, self._lease = self._lease, None
@@ -414,8 +421,12 @@ class TrainingJob:
             self.runtime += self.record.seconds_in_status(now)
         self.record.enter(secondary_status, now)
         phase = self._next_phase()
-        self._world.announce(self)
+        self._tell()
         return phase
+
+    def _tell(self) -> None:
+        self._world.keep(self)
+        self._world.announce(self)
 
     def _in(self, phase: int, event: Callable[[], object]) -> Callable[[], None]:
         """The event, which does nothing if the job is not in that phase any more."""

@@ -25,6 +25,7 @@ class World:
     :param market: its capacity.
     :param launch: gives a job's stay with this number an instance.
     :param background: runs what may take its time; a simulation runs it at once.
+    :param keep: is told of a job after each of its changes, with the job's lock held.
     :param announce: is told of a job after each of its transitions, with the job's lock held: it has to be short.
     """
 
@@ -34,3 +35,4 @@ class World:
     launch: Callable[[JobSpec, int, Listener], Instance]
     background: Callable[[Callable[[], None]], None]
     announce: Callable[[TrainingJob], None]
+    keep: Callable[[TrainingJob], None]

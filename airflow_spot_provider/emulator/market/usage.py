@@ -19,30 +19,30 @@ class Usage:
     def __init__(self, prices: SpotPrices | None, instance_type: str) -> None:
         self._prices = prices
         self._instance_type = instance_type
-        self._zone = DEFAULT_ZONE
-        self._since: datetime | None = None
+        self.zone = DEFAULT_ZONE
+        self.since: datetime | None = None
         self.training_seconds = 0.0
         self.billable_seconds = 0.0
 
     @property
     def on_instance(self) -> bool:
         """Whether it is on an instance now."""
-        return self._since is not None
+        return self.since is not None
 
     def begin(self, now: datetime, zone: str = DEFAULT_ZONE) -> None:
         """It is on instances of this zone from now on."""
-        self._zone = zone
-        self._since = now
+        self.zone = zone
+        self.since = now
 
     def end(self, now: datetime) -> None:
         """It is on no instance any more; nothing happens if it was on none."""
-        if self._since is None:
+        if self.since is None:
             return
-        seconds = (now - self._since).total_seconds()
+        seconds = (now - self.since).total_seconds()
         self.training_seconds += seconds
         self.billable_seconds += (
-            self._prices.billable_seconds(self._instance_type, self._since, now, self._zone)
+            self._prices.billable_seconds(self._instance_type, self.since, now, self.zone)
             if self._prices
             else seconds
         )
-        self._since = None
+        self.since = None

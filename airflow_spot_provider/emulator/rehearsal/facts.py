@@ -97,7 +97,8 @@ class Run:
 
     :param stays: in order; at least one.
     :param completed: whether it came to its end.
-    :param failure: FailureReason, or what else ended it.
+    :param timed_out: whether it had not ended when its time was up.
+    :param failure: FailureReason, or what else is the matter.
     :param files: what was under the checkpoints' prefix at the end: sizes by name.
     :param figures: numbers in the model's JSON files.
     :param missed: the interruptions that were planned and not made: it had ended by then.
@@ -105,6 +106,7 @@ class Run:
 
     stays: tuple[Stay, ...]
     completed: bool = True
+    timed_out: bool = False
     failure: str | None = None
     files: Mapping[str, int] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)

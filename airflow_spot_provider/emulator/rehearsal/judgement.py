@@ -210,7 +210,10 @@ def _ignored_signals(resumptions: Sequence[Resumption], steps: Steps | None) -> 
 
 def _unseen(resumptions: Sequence[Resumption]) -> list[Finding]:
     """Only where no interruption shows that it resumes, and none that it does not."""
-    if not resumptions or any(each.start is not Start.UNKNOWN for each in resumptions):
+    if not resumptions:
+        detail = "It ended before any interruption came; give it more to do."
+        return [finding(Kind.RESUME_NOT_SEEN, detail)]
+    if any(each.start is not Start.UNKNOWN for each in resumptions):
         return []
     return [
         finding(

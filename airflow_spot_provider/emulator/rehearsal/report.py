@@ -18,7 +18,7 @@ _VERDICTS = {
     Kind.NO_CHECKPOINT_WRITTEN: "WRITES NO CHECKPOINT",
     Kind.METRICS_DIFFER: "ENDS WITH OTHER METRICS",
     Kind.IGNORES_SIGTERM: "IGNORES SIGTERM",
-    Kind.RESUME_NOT_SEEN: "CANNOT BE TOLD TO RESUME",
+    Kind.RESUME_NOT_SEEN: "WAS NOT SEEN TO RESUME",
 }
 
 
@@ -155,6 +155,4 @@ def verdict_of(judgement: Judgement) -> str:
     resumed = f"it resumed after {'its interruption' if count == 1 else f'all {count} interruptions'}"
     seconds = sum(each.seconds_lost or 0.0 for each in judgement.resumptions)
     metrics = f", and {len(judgement.comparisons)} metrics agree" if judgement.comparisons else ""
-    if not count:
-        return "PASSED, but it ended before any interruption came: nothing was rehearsed."
     return f"PASSED: {resumed}{metrics}; {seconds:.1f} s of training were done twice."

@@ -74,9 +74,7 @@ def _resumption(number: int, reference: Run, run: Run, steps: Steps | None) -> R
     lines = () if after is None else after.lines
     claim = resumed_at(lines)
     said = claim[0] if claim else begins_from_scratch(lines)
-    fails = not run.completed and (
-        after is None or (after.interruption is None and number == len(run.stays) - 1)
-    )
+    fails = not run.completed and not run.timed_out and number >= len(run.stays) - 1
     if steps is None:
         start = (
             Start.FAILED

@@ -102,7 +102,7 @@ class TrainingAPI:
             raise ResourceInUse(
                 f"The training job {job.training_job_name} is in status {job.training_job_status} and cannot be deleted."
             )
-        self._jobs(call).pop(job.training_job_name, None)
+        self._registry.delete(job)
         return {}
 
     def list(self, call: Call) -> Answer:
@@ -126,13 +126,13 @@ class TrainingAPI:
         new = {tag["Key"]: dict(tag) for tag in (*resource.tags, *tags)}
         if len(new) > _MOST_TAGS:
             raise ValidationException(f"A resource has at most {_MOST_TAGS} tags; it would have {len(new)}")
-        resource.tags = list(new.values())
+        _retag(resource, list(new.values()))
         return {"Tags": resource.tags}
 
     def delete_tags(self, call: Call) -> Answer:
         """DeleteTags."""
         resource, keys = self._tagged(call), set(call.parameters["TagKeys"])
-        resource.tags = [tag for tag in resource.tags if tag["Key"] not in keys]
+        _retag(resource, [tag for tag in resource.tags if tag["Key"] not in keys])
         return {}
 
     def list_tags(self, call: Call) -> Answer:
@@ -188,6 +188,13 @@ def checked(operations: dict[str, Operation]) -> dict[str, Operation]:
         return _checked
 
     return {name: _behind_a_check(name, answer) for name, answer in operations.items()}
+
+
+def _retag(resource: Any, tags: list[dict[str, str]]) -> None:
+    if isinstance(resource, TrainingJob):
+        resource.retag(tags)
+    else:
+        resource.tags = tags
 
 
 def _parts(resource: str) -> tuple[str, str, str]:

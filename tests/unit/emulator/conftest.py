@@ -123,6 +123,7 @@ def world(
         market=SpotMarket(market_settings, prices, clock, 7, NOON),
         launch=lambda spec, _number, _listener: SimulatedInstance(spec, storage),
         background=lambda work: work(),
+        keep=lambda _job: None,
         announce=lambda job: announced.append((job.training_job_name, job.secondary_status)),
     )
 

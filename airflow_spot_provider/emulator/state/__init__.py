@@ -1,0 +1,1 @@
+"""State that outlives the server: kept in a folder while it runs, taken up by the next one."""

@@ -1,0 +1,121 @@
+"""Keeps what a server holds, and gives it to the next one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from airflow_spot_provider.emulator.control.calls import called
+from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
+from airflow_spot_provider.emulator.jobs.world import World
+from airflow_spot_provider.emulator.state.files import write_whole
+from airflow_spot_provider.emulator.state.jobs import job_from_json, job_to_json
+from airflow_spot_provider.emulator.state.objects import ObjectStore
+from airflow_spot_provider.emulator.state.requests import RequestJournal
+from airflow_spot_provider.emulator.wire.protocol import caller_of
+
+FORMAT = 1
+WSGI = Callable[[Any, Any], Iterable[bytes]]
+
+
+class Keeper:
+    """The state of one server in a folder: jobs, S3, and the requests that changed moto's other services.
+
+    :param folder: is made if it is not there.
+    :raises ValueError: it holds something else, or the state of another version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.objects = ObjectStore(folder / "s3")
+        self._journal = RequestJournal(folder / "requests.jsonl")
+        about = folder / "state.json"
+        if about.exists():
+            found = json.loads(about.read_text()).get("format")
+            if found != FORMAT:
+                raise ValueError(
+                    f"{folder} holds a state of format {found}; this version reads format {FORMAT}."
+                )
+        elif folder.is_dir() and any(folder.iterdir()):
+            raise ValueError(
+                f"{folder} is not empty and holds no state; name a new folder, or one that does."
+            )
+        else:
+            write_whole(about, json.dumps({"format": FORMAT}).encode())
+
+    # While a server runs
+
+    def keep(self, job: TrainingJob, now: datetime) -> None:
+        """Keep a job as it is now; called with its lock held."""
+        content = {"at": now.isoformat(), "job": job_to_json(job)}
+        write_whole(self._place(job), json.dumps(content).encode())
+
+    def forget(self, job: TrainingJob) -> None:
+        """Keep a job no longer."""
+        self._place(job).unlink(missing_ok=True)
+
+    def keeping(self, moto: WSGI) -> WSGI:
+        """The same application, with what its requests change being kept before they are answered."""
+
+        def _application(environ: Any, start_response: Any) -> Iterable[bytes]:
+            service, operation = called(environ)
+            statuses: list[int] = []
+
+            def _noted(status: str, headers: Any, exc_info: Any = None) -> Any:
+                statuses.append(int(status.split(maxsplit=1)[0]))
+                return (
+                    start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+                )
+
+            concerned = self._journal.concerns(service, operation)
+            body = self._journal.body_of(environ) if concerned else b""
+            answer = moto(environ, _noted)
+            if not statuses or statuses[-1] >= 400:
+                return answer
+            if concerned:
+                self._journal.keep(environ, body)
+            if service == "s3" and environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
+                bucket, key = _bucket_and_key(environ)
+                if bucket:
+                    self.objects.keep(caller_of(environ)[0], bucket, key)
+            return answer
+
+        return _application
+
+    # When the next one starts
+
+    def latest_time(self) -> datetime | None:
+        """The emulated time at which something was kept last; None for a new state."""
+        return max((datetime.fromisoformat(kept["at"]) for kept in self._kept()), default=None)
+
+    def restore(self, moto: WSGI) -> None:
+        """Give moto back what it held."""
+        self.objects.restore()
+        self._journal.make_again(moto)
+
+    def jobs(self, world: World) -> list[TrainingJob]:
+        """The jobs that were kept, in the order in which they were created."""
+        jobs = [job_from_json(kept["job"], world) for kept in self._kept()]
+        return sorted(jobs, key=lambda job: (job.creation_time, job.training_job_name))
+
+    def _kept(self) -> list[dict[str, Any]]:
+        return [json.loads(file.read_text()) for file in sorted((self._folder / "jobs").glob("*.json"))]
+
+    def _place(self, job: TrainingJob) -> Path:
+        return self._folder / "jobs" / f"{sha256(job.spec.arn.encode()).hexdigest()}.json"
+
+
+def _bucket_and_key(environ: Any) -> tuple[str, str | None]:
+    """Bucket and key of an S3 request: both in the path, or the bucket in the name of the host."""
+    host = environ.get("HTTP_HOST", "").partition(":")[0]
+    label, dot, rest = host.partition(".")
+    path = unquote(environ.get("PATH_INFO", "/").encode("latin-1").decode("utf-8", "replace")).lstrip("/")
+    if dot and not rest[:1].isdigit() and not host.replace(".", "").isdigit():
+        return label, path or None
+    bucket, _, key = path.partition("/")
+    return bucket, key or None

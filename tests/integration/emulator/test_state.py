@@ -1,0 +1,132 @@
+"""State that survives a kill of the emulator."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_spot_provider.emulator import EmulatorError, SageMakerEmulator
+from tests.integration.emulator.conftest import BUCKET, Jobs, statuses, until
+
+COUNTING = """
+import os, pathlib, time
+folder = pathlib.Path(os.environ["SM_CHECKPOINT_DIR"])
+done = len(list(folder.glob("step-*")))
+print("from step", done, flush=True)
+for step in range(done, 6):
+    time.sleep(0.3)
+    part = folder / "part"
+    part.write_text(str(step))
+    part.rename(folder / f"step-{step}")
+pathlib.Path(os.environ["SM_MODEL_DIR"], "steps").write_text("6")
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def _killed(emulator: SageMakerEmulator) -> None:
+    os.kill(emulator.pid, signal.SIGKILL)
+    emulator.stop()
+
+
+@pytest.fixture
+def killed_while_training(state: Path) -> dict[str, Any]:
+    """An emulator was killed while one job trained, one waited and one had ended; what they were then."""
+    with SageMakerEmulator(state=state, speed=60) as emulator:
+        emulator.client("s3").create_bucket(Bucket=BUCKET)
+        jobs = Jobs(emulator, "kept")
+        ended = jobs.submit()
+        jobs.ended(ended)
+        waiting = jobs.submit("never-launched")
+        training = jobs.submit_script(COUNTING)
+        prefix = "kept/checkpoints/"
+        until(lambda: "Contents" in jobs.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}step-1"))
+        emulator.client("iam").create_role(RoleName="trainer", AssumeRolePolicyDocument="{}")
+        queue = emulator.client("sqs").create_queue(QueueName="events")["QueueUrl"]
+        jobs.s3.put_object(Bucket=BUCKET, Key="a b/ü?.txt", Body=b"text", Metadata={"who": "me"})
+        jobs.s3.put_object(Bucket=BUCKET, Key="gone", Body=b"")
+        jobs.s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "gone"}]})
+        told = {
+            "ended": jobs.describe(ended),
+            "waiting": jobs.describe(waiting),
+            "training": jobs.describe(training),
+            "queue": queue,
+            "time": emulator.clock.now(),
+        }
+        _killed(emulator)
+    return told
+
+
+def test_killed_emulator_goes_on_where_it_was(killed_while_training: dict[str, Any], state: Path) -> None:
+    before = killed_while_training
+    with SageMakerEmulator(state=state, speed=60) as emulator:
+        jobs = Jobs(emulator, "kept-on")
+        ended = before["ended"]["TrainingJobName"]
+        del before["ended"]["ResponseMetadata"]
+        assert jobs.describe(ended).items() >= before["ended"].items()
+        assert jobs.describe(before["waiting"]["TrainingJobName"])["SecondaryStatus"] == "Starting"
+
+        training = before["training"]["TrainingJobName"]
+        description = jobs.ended(training)
+        assert statuses(description) == [
+            *("Starting", "Downloading", "Training", "Interrupted"),
+            *("Starting", "Downloading", "Training", "Uploading", "Completed"),
+        ]
+        assert description["CreationTime"] == before["training"]["CreationTime"]
+        assert int(jobs.log_of(training)[-1][0].removeprefix("from step ")) > 0
+        assert jobs.model_of(description) == {"steps": b"6"}
+        assert [stay["why"] for stay in emulator.job(training)["stays"]] == ["lost", "done"]
+
+        assert jobs.s3.get_object(Bucket=BUCKET, Key="a b/ü?.txt")["Metadata"] == {"who": "me"}
+        listed = jobs.s3.list_objects_v2(Bucket=BUCKET, Prefix="gone")
+        assert "Contents" not in listed
+        assert emulator.client("iam").get_role(RoleName="trainer")
+        assert emulator.client("sqs").list_queues()["QueueUrls"]
+        with pytest.raises(jobs.sagemaker.exceptions.ResourceInUse):
+            jobs.sagemaker.create_training_job(**jobs.request(TrainingJobName=training))
+
+
+def test_deleted_job_is_gone_for_the_next_emulator_too(state: Path) -> None:
+    with SageMakerEmulator(state=state, clock="stepped", lifecycle="failed") as emulator:
+        emulator.client("s3").create_bucket(Bucket=BUCKET)
+        jobs = Jobs(emulator, "gone")
+        name = jobs.submit()
+        jobs.sagemaker.add_tags(
+            ResourceArn=jobs.describe(name)["TrainingJobArn"], Tags=[{"Key": "a", "Value": "b"}]
+        )
+        emulator.clock.advance(emulator.clock.now() - emulator.clock.now())
+    with SageMakerEmulator(state=state, clock="stepped") as emulator:
+        jobs = Jobs(emulator, "gone")
+        arn = jobs.describe(name)["TrainingJobArn"]
+        assert {"Key": "a", "Value": "b"} in jobs.sagemaker.list_tags(ResourceArn=arn)["Tags"]
+        jobs.sagemaker.stop_training_job(TrainingJobName=name)
+    with SageMakerEmulator(state=state, clock="stepped") as emulator:
+        jobs = Jobs(emulator, "gone")
+        until(lambda: jobs.describe(name)["TrainingJobStatus"] == "Stopped")
+        jobs.sagemaker.delete_training_job(TrainingJobName=name)
+    with SageMakerEmulator(state=state, clock="stepped") as emulator:
+        assert emulator.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == []
+
+
+def test_clock_does_not_go_back_behind_what_was_told(state: Path) -> None:
+    with SageMakerEmulator(state=state, speed=10_000) as emulator:
+        emulator.client("s3").create_bucket(Bucket=BUCKET)
+        ended = Jobs(emulator, "time").ended(Jobs(emulator, "time").submit())["TrainingEndTime"]
+    with SageMakerEmulator(state=state, speed=1) as emulator:
+        assert emulator.clock.now() >= ended
+
+
+def test_folder_of_something_else_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("my only copy")
+    with (
+        pytest.raises(EmulatorError, match="is not empty and holds no state"),
+        SageMakerEmulator(state=tmp_path),
+    ):
+        raise AssertionError("it started")
