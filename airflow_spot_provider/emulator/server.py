@@ -39,6 +39,7 @@ from airflow_spot_provider.emulator.market.spot_market import SpotMarket
 from airflow_spot_provider.emulator.settings import STEPPED, STEPPED_START, Settings
 from airflow_spot_provider.emulator.state.keeper import WSGI, Keeper
 from airflow_spot_provider.emulator.wire.protocol import JsonService
+from airflow_spot_provider.emulator.wire.search import SearchAPI
 from airflow_spot_provider.emulator.wire.training import TrainingAPI
 
 
@@ -81,7 +82,10 @@ class Server:
             services=[
                 JsonService(
                     "sagemaker",
-                    TrainingAPI(self._registry, lambda: faults.settings.lag_seconds).operations,
+                    {
+                        **TrainingAPI(self._registry, lambda: faults.settings.lag_seconds).operations,
+                        **SearchAPI().operations,
+                    },
                 ),
             ],
             moto=moto if self._keeper is None else self._keeper.keeping(moto),

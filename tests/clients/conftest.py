@@ -155,7 +155,7 @@ def sdk_settings(aws_settings: dict[str, str], tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def unique() -> str:
     """A name that no other test uses."""
-    return f"t{uuid.uuid4().hex[:8]}"
+    return unique_name()
 
 
 @pytest.fixture
@@ -166,6 +166,11 @@ def bucket(emulator: SageMakerEmulator, unique: str) -> str:
     s3.create_bucket(Bucket=name)
     s3.upload_file(str(DATA / "points.csv"), name, "data/points.csv")
     return name
+
+
+def unique_name() -> str:
+    """A name for a job, or to begin those of several with."""
+    return f"t{uuid.uuid4().hex[:8]}"
 
 
 def describe(emulator: SageMakerEmulator, job_name: str) -> dict[str, Any]:

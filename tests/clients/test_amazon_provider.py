@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from tests.clients.conftest import (
     assert_interrupted_and_resumed,
     log_lines,
     statuses,
+    unique_name,
 )
 
 
@@ -40,7 +40,7 @@ class DagRun(NamedTuple):
 def dag_run(emulator: SageMakerEmulator, tmp_path_factory: pytest.TempPathFactory) -> DagRun:
     """The example DAG, run once to its end."""
     home = tmp_path_factory.mktemp("airflow")
-    env_id = f"env{uuid.uuid4().hex[:8]}"
+    env_id = unique_name()
     archive = home / "sourcedir.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(SOURCE / "train.py", arcname="train.py")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from airflow_spot_provider.emulator import SageMakerEmulator
@@ -9,23 +12,36 @@ from tests.clients.conftest import (
     DATA,
     SOURCE,
     Client,
+    Run,
     assert_interrupted_and_resumed,
     describe,
     log_lines,
     savings_percent,
     statuses,
+    unique_name,
 )
 
 
-@pytest.fixture
-def sdk(sdk_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Client:
-    return Client("sagemaker-v2", tmp_path_factory.mktemp("home"), sdk_settings)
+@pytest.fixture(scope="module")
+def runs(
+    sdk_settings: dict[str, str], role: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Run]]:
+    """The runs of the program, started at once: most of their time is waiting."""
+    sdk = Client("sagemaker-v2", tmp_path_factory.mktemp("home"), sdk_settings)
+    with ThreadPoolExecutor() as pool:
+        started = {
+            what: pool.submit(
+                sdk.program, "with_sdk_v2.py", what, str(SOURCE), str(DATA), role, unique_name()
+            )
+            for what in ("fit", "fail", "tune")
+        }
+        yield lambda what: started[what].result()
 
 
 def test_fit_shows_the_log_and_the_savings_of_an_interrupted_job(
-    sdk: Client, emulator: SageMakerEmulator, role: str, unique: str
+    emulator: SageMakerEmulator, runs: Callable[[str], Run]
 ) -> None:
-    run = sdk.program("with_sdk_v2.py", "fit", str(SOURCE), str(DATA), role, unique)
+    run = runs("fit")
     told = run.result
 
     description = assert_interrupted_and_resumed(emulator, told["job"], epochs=12)
@@ -43,9 +59,9 @@ def test_fit_shows_the_log_and_the_savings_of_an_interrupted_job(
 
 
 def test_fit_raises_the_failure_reason_of_a_script_that_fails(
-    sdk: Client, emulator: SageMakerEmulator, role: str, unique: str
+    emulator: SageMakerEmulator, runs: Callable[[str], Run]
 ) -> None:
-    told = sdk.program("with_sdk_v2.py", "fail", str(SOURCE), str(DATA), role, unique).result
+    told = runs("fail").result
 
     description = describe(emulator, told["job"])
     assert told["status"] == description["TrainingJobStatus"] == "Failed"
@@ -54,9 +70,9 @@ def test_fit_raises_the_failure_reason_of_a_script_that_fails(
 
 
 def test_tuner_finds_the_best_of_jobs_that_were_interrupted(
-    sdk: Client, emulator: SageMakerEmulator, role: str, unique: str
+    emulator: SageMakerEmulator, runs: Callable[[str], Run]
 ) -> None:
-    told = sdk.program("with_sdk_v2.py", "tune", str(SOURCE), str(DATA), role, unique).result
+    told = runs("tune").result
 
     assert len(told["jobs"]) == 4
     assert {status for _, status, _, _ in told["jobs"]} == {"Completed"}

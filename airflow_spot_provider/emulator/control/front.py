@@ -78,7 +78,9 @@ class Front:
         service = self._services.get(prefix)
         try:
             if service is not None and service.answers(operation):
-                return respond(service.answer(operation, environ), start_response)
+                answer = service.answer(operation, environ)
+                if answer is not None:
+                    return respond(answer, start_response)
             return self._moto(environ, start_response)
         except ConnectionError:
             raise

@@ -140,9 +140,13 @@ class SpotMarket:
 
     def _serve(self) -> None:
         """Grant whatever there is room for."""
+        in_vain: set[tuple[Any, ...]] = set()
         for lease in list(self._waiting):
-            zone = self._zone_for(lease)
+            # Where one finds no room, those that want the same find none either: there may be thousands of them.
+            wanted = (lease.region, lease.spot, *sorted(lease.needs.items()))
+            zone = None if wanted in in_vain else self._zone_for(lease)
             if zone is None:
+                in_vain.add(wanted)
                 continue
             self._waiting.remove(lease)
             lease.zone = zone

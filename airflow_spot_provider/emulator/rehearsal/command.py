@@ -42,13 +42,18 @@ def run(arguments: argparse.Namespace) -> int:
             answer = {"verdict": f"COULD NOT BE RUN: {error}", "passed": False, "log": error.log}
             sys.stdout.write(json.dumps(answer, indent=2) + "\n")
         else:
-            show_failure(str(error), error.log, Console(highlight=False))
+            show_failure(str(error), error.log, _terminal())
         return NOT_RUN
     if arguments.json:
         sys.stdout.write(report.model_dump_json(indent=2) + "\n")
     else:
-        show(report, Console(highlight=False))
+        show(report, _terminal())
     return PASSED if report.passed else FINDINGS
+
+
+def _terminal() -> Console:
+    """Standard output; in a file or a log, tables get some room."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def _metrics(given: list[str]) -> dict[str, str]:

@@ -72,6 +72,10 @@ def _numbers(resumptions: Sequence[Resumption]) -> tuple[int, ...]:
     return tuple(each.number for each in resumptions)
 
 
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def _clean(resumptions: Sequence[Resumption]) -> list[Resumption]:
     """Those whose checkpoints reached S3 whole."""
     return [each for each in resumptions if not each.interruption.moment.torn]
@@ -87,7 +91,7 @@ def _restarts(resumptions: Sequence[Resumption], steps: Steps | None) -> list[Fi
         return []
     scratch = [each for each in resumptions if each.start is Start.SCRATCH]
     detail = "; ".join(_restart_seen(each, steps) for each in scratch)
-    return [finding(Kind.RESTARTS_FROM_SCRATCH, f"{detail}.", _numbers(scratch))]
+    return [finding(Kind.RESTARTS_FROM_SCRATCH, _sentence(detail), _numbers(scratch))]
 
 
 def _restart_seen(each: Resumption, steps: Steps | None) -> str:
@@ -166,7 +170,7 @@ def _stale_steps(resumptions: Sequence[Resumption]) -> list[Finding]:
         + f", and it went on with step {each.next_step:g}"
         for each in stale
     )
-    return [finding(Kind.RESUMES_FROM_A_STALE_STEP, f"{detail[0].upper()}{detail[1:]}.", _numbers(stale))]
+    return [finding(Kind.RESUMES_FROM_A_STALE_STEP, _sentence(detail), _numbers(stale))]
 
 
 def _no_checkpoints(reference: Run, rehearsed: Run) -> list[Finding]:
@@ -199,13 +203,7 @@ def _ignored_signals(resumptions: Sequence[Resumption], steps: Steps | None) -> 
     if not found:
         return []
     detail = "; ".join(f"at interruption {each.number} it {how}" for each, how in found)
-    return [
-        finding(
-            Kind.IGNORES_SIGTERM,
-            f"{detail[0].upper()}{detail[1:]}.",
-            _numbers([each for each, _ in found]),
-        )
-    ]
+    return [finding(Kind.IGNORES_SIGTERM, _sentence(detail), _numbers([each for each, _ in found]))]
 
 
 def _unseen(resumptions: Sequence[Resumption]) -> list[Finding]:

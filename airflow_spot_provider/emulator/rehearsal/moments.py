@@ -14,6 +14,9 @@ _PATIENCE = 0.2
 _END_SHARE = 0.9
 """What counts as the end where a log tells no steps: this share of the time that the uninterrupted run took."""
 
+_LATEST_LINES = 1000
+"""The part of a log that is read to see how far a script is, ten times a second."""
+
 
 def planned(interruptions: int, seed: int) -> tuple[Moment, ...]:
     """The moments of so many interruptions, in the order in which they come.
@@ -81,7 +84,7 @@ class Timing:
     def _share(self, progress: Progress) -> float:
         if self._steps is None:
             return progress.training_seconds / self._seconds if self._seconds else 1.0
-        printed = self._steps.read(progress.lines)
+        printed = self._steps.read(progress.lines[-_LATEST_LINES:])
         return self._steps.share(max(value for _, value in printed)) if printed else 0.0
 
     def _end_share(self) -> float:

@@ -30,12 +30,10 @@ def show(report: RehearsalReport, console: Console) -> None:
     if report.metrics:
         console.print(_metrics(report))
     for found in report.findings:
-        console.print(
-            Text(f"{found.severity} {found.kind}: ", style=_COLOURS[found.severity]), Text(found.detail)
-        )
-        console.print(Text(f"  {found.advice}"))
+        kind = (f"{found.severity} {found.kind}: ", _COLOURS[found.severity])
+        console.print(Text.assemble(kind, f"{found.detail}\n  {found.advice}"), soft_wrap=True)
     for note in report.notes:
-        console.print(Text(f"note: {note}"))
+        console.print(Text(f"note: {note}"), soft_wrap=True)
 
 
 def show_failure(message: str, log: Sequence[str], console: Console) -> None:

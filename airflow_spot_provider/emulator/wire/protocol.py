@@ -5,6 +5,7 @@ Source: `AWS JSON 1.1 protocol <https://smithy.io/2.0/aws/protocols/aws-json-1_1
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -54,7 +55,11 @@ class Call:
 
 
 Operation = Callable[[Call], Mapping[str, Any]]
-"""Answers a call with the members of its output; raises moto's ServiceException to refuse it."""
+"""Answers a call with the members of its output; raises moto's ServiceException to refuse it, NotOurs to leave it to moto."""
+
+
+class NotOurs(Exception):
+    """Raised by an operation that leaves a call to moto."""
 
 
 @cache
@@ -83,14 +88,17 @@ class JsonService:
         """Whether it answers this one: one of its own, or one that the service does not have."""
         return operation in self._operations or operation not in service_model(self._service).operation_names
 
-    def answer(self, operation: str, environ: Mapping[str, Any]) -> Answer:
-        """Answer one HTTP request."""
+    def answer(self, operation: str, environ: dict[str, Any]) -> Answer | None:
+        """Answer one HTTP request; None leaves it to moto, as it came."""
         try:
             if operation not in self._operations:
                 raise UnknownOperation(f"{self._service} has no operation {operation!r}")
             account_id, region = caller_of(environ)
-            call = Call(operation, parsed(body_of(environ)), account_id, region)
-            return told(self._operations[operation](call))
+            body = body_of(environ)
+            environ["wsgi.input"] = io.BytesIO(body)
+            return told(self._operations[operation](Call(operation, parsed(body), account_id, region)))
+        except NotOurs:
+            return None
         except ServiceException as error:
             return refusal(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import boto3
@@ -123,6 +124,7 @@ def tune(source: str, role: str, bucket: str, name: str) -> dict[str, object]:
     while (description := sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name))[
         "HyperParameterTuningJobStatus"
     ] == "InProgress":
+        time.sleep(1)
         jobs = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
         for job in jobs["TrainingJobSummaries"]:
             sagemaker.get_waiter("training_job_completed_or_stopped").wait(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from sagemaker.core.helper.session_helper import Session
+from sagemaker.core.helper.session_helper import Session, _logs_for_job
 from sagemaker.core.shapes import CheckpointConfig, MetricDefinition, StoppingCondition
 from sagemaker.core.training.configs import Compute, InputData, SourceCode
 from sagemaker.core.utils.exceptions import FailedStatusError
@@ -39,11 +39,11 @@ def trainer(source: str, role: str, name: str, **hyperparameters: object) -> Mod
 
 
 def train(source: str, data: str, role: str, name: str) -> dict[str, object]:
-    """Train, with the job's log on the screen; then the log once more as the SDK's session prints it."""
+    """Train, with the job's log on the screen; then once more as the SDK prints it for remote functions: with the savings."""
     training = trainer(source, role, name, epochs=12)
     training.train([InputData(channel_name="training", data_source=data)], wait=True, logs=True)
     job = training._latest_training_job  # the SDK has no public name for it
-    Session().logs_for_job(job.training_job_name, wait=True)
+    _logs_for_job(Session(), job.training_job_name, wait=True)
     return {
         "job": job.training_job_name,
         "status": job.training_job_status,
@@ -51,7 +51,10 @@ def train(source: str, data: str, role: str, name: str) -> dict[str, object]:
         "billable": job.billable_time_in_seconds,
         "model": job.model_artifacts.s3_model_artifacts,
         "loss": job.final_metric_data_list[0].value,
-        "entry_point": job.algorithm_specification.container_entrypoint,
+        "command": [
+            *job.algorithm_specification.container_entrypoint,
+            *job.algorithm_specification.container_arguments,
+        ],
     }
 
 

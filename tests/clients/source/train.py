@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--learning-rate", type=float, default=0.3)
-    parser.add_argument("--seconds-per-epoch", type=float, default=0.25)
+    parser.add_argument("--seconds-per-epoch", type=float, default=0.4)
     parser.add_argument("--fail", default="")
     arguments, _ = parser.parse_known_args()
     if arguments.fail:

@@ -1,0 +1,1 @@
+"""The services around SageMaker, as far as moto has them not or not so."""
