@@ -78,7 +78,8 @@ class ControlAPI:
         request = Request(environ)
         try:
             endpoint, arguments = self._routes.bind_to_environ(environ).match()
-            if endpoint == "page" and request.accept_mimetypes.best == "text/html":
+            kinds = ["application/json", "text/html"]
+            if endpoint == "page" and request.accept_mimetypes.best_match(kinds) == "text/html":
                 page = files(__package__).joinpath("page.html").read_bytes()
                 return Response(page, content_type="text/html; charset=utf-8")(environ, start_response)
             answer = self._endpoints["jobs" if endpoint == "page" else endpoint][2](request, **arguments)
