@@ -36,6 +36,14 @@ from airflow_spot_provider.emulator.market.prices import SpotPrices
 from airflow_spot_provider.emulator.market.quotas import Quotas
 from airflow_spot_provider.emulator.market.settings import MarketSettings, read_market
 from airflow_spot_provider.emulator.market.spot_market import SpotMarket
+from airflow_spot_provider.emulator.services.catalog import default_catalog
+from airflow_spot_provider.emulator.services.events import TrainingEvents
+from airflow_spot_provider.emulator.services.fallback import Fallback
+from airflow_spot_provider.emulator.services.job_metrics import install_job_metrics
+from airflow_spot_provider.emulator.services.policy_simulation import install_policy_simulation
+from airflow_spot_provider.emulator.services.pricing import PricingAPI
+from airflow_spot_provider.emulator.services.service_quotas import ServiceQuotasAPI
+from airflow_spot_provider.emulator.services.spot_price_history import install_spot_price_history
 from airflow_spot_provider.emulator.settings import STEPPED, STEPPED_START, Settings
 from airflow_spot_provider.emulator.state.keeper import WSGI, Keeper
 from airflow_spot_provider.emulator.wire.protocol import JsonService
@@ -68,9 +76,14 @@ class Server:
         self._clock = _clock(settings, None if self._keeper is None else self._keeper.latest_time())
         folder = Path(tempfile.mkdtemp(prefix="sagemaker-emulator-"))
         self._warden = Warden(folder)
+        self._events = TrainingEvents(self._clock, seed=settings.seed)
         self._registry, quotas = self._jobs(settings, market, folder)
-        calls, faults = CallLog(), Faults()
-        moto: WSGI = DomainDispatcherApplication(create_backend_app)
+        calls, faults = CallLog(), Faults(lambda changed: self._events.set(changed.events, changed.seed))
+        moto: WSGI = Fallback(DomainDispatcherApplication(create_backend_app))
+        catalog = default_catalog()
+        install_spot_price_history(self._registry.world.prices, catalog, self._clock, market.zones)
+        install_policy_simulation()
+        install_job_metrics(self._registry.of, self._clock)
         if self._keeper is not None:
             self._keeper.restore(moto)
             for job in self._keeper.jobs(self._registry.world):
@@ -87,6 +100,8 @@ class Server:
                         **SearchAPI().operations,
                     },
                 ),
+                JsonService("pricing", PricingAPI(catalog).operations),
+                JsonService("service-quotas", ServiceQuotasAPI(quotas, self._clock).operations),
             ],
             moto=moto if self._keeper is None else self._keeper.keeping(moto),
             calls=calls,
@@ -112,7 +127,7 @@ class Server:
             launch=fleet.launch,
             background=_at_once if settings.clock == STEPPED else _in_a_thread,
             keep=self._keep,
-            announce=self._announce,
+            announce=self._events.training_job_changed,
         )
         quotas = Quotas(market.quotas)
         plans = Plans(lifecycle_named(settings.default_lifecycle))
@@ -123,9 +138,6 @@ class Server:
         """A job has changed."""
         if self._keeper is not None:
             self._keeper.keep(job, self._clock.now())
-
-    def _announce(self, job: TrainingJob) -> None:
-        """A job has made a transition."""
 
     def serve(self, *, until_stdin_closes: bool) -> None:
         """Answer until SIGTERM or SIGINT, or until standard input is closed; then end all training processes.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--steps", type=int, default=20)
-parser.add_argument("--seconds", type=float, default=0.2)
+parser.add_argument("--seconds", type=float, default=0.15)
 arguments = parser.parse_args()
 
 checkpoint = Path(os.environ.get("SM_CHECKPOINT_DIR", "/opt/ml/checkpoints")) / "state.json"

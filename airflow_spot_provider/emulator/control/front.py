@@ -84,9 +84,6 @@ class Front:
             return self._moto(environ, start_response)
         except ConnectionError:
             raise
-        except NotImplementedError:
-            message = f"{operation} is not emulated"
-            return respond(error_answer(environ, "UnknownOperationException", message, 400), start_response)
         except Exception:
             # Our defect, or moto's; the client gets AWS's words for it, and the log the details.
             log.exception("%s could not be answered", operation)

@@ -48,7 +48,12 @@ def checked(service: str, operations: Mapping[str, Operation], refusal: Refusal)
 
 
 def sliced(
-    entries: Sequence[T], sent: Mapping[str, Any], *, refusal: Refusal, bad_token: Refusal
+    entries: Sequence[T],
+    sent: Mapping[str, Any],
+    *,
+    refusal: Refusal,
+    bad_token: Refusal,
+    largest: int = LARGEST_PAGE,
 ) -> tuple[list[T], str | None]:
     """One page of a list that does not change, and the token of the next one if there is one.
 
@@ -56,10 +61,11 @@ def sliced(
     :param sent: the request, with MaxResults and NextToken.
     :param refusal: makes the error for a MaxResults out of range.
     :param bad_token: makes the error for a token that is none of this list.
+    :param largest: how many a page has at most.
     """
-    size = sent.get("MaxResults", LARGEST_PAGE)
-    if not 1 <= size <= LARGEST_PAGE:
-        raise refusal(f"MaxResults is {size}; it takes 1 to {LARGEST_PAGE}")
+    size = sent.get("MaxResults", largest)
+    if not 1 <= size <= largest:
+        raise refusal(f"A page has 1 to {largest} entries; {size} were asked for")
     start = _place(sent.get("NextToken"), bad_token)
     end = start + size
     return list(entries[start:end]), _token(end) if end < len(entries) else None

@@ -47,7 +47,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: may this be done?
+    """What is asked: whether this may be done.
 
     :param action: such as ``iam:PassRole``.
     :param resource: an ARN, or ``*``.
@@ -78,7 +78,9 @@ def decide(policies: Iterable[Policy], question: Question) -> Decision:
 
     :raises ValueError: one of them is no policy.
     """
-    allowing, denying, missing = [], [], set()
+    allowing: list[Policy] = []
+    denying: list[Policy] = []
+    missing: set[str] = set()
     for policy in policies:
         for statement in policy.statements:
             if not _concerns(statement, question):
@@ -109,9 +111,7 @@ def _concerns(statement: Mapping[str, Any], question: Question) -> bool:
     return any(_matches(entry, question.resource) for entry in _listed(statement.get("Resource", "*")))
 
 
-def _is_met(
-    condition: Mapping[str, Any], context: Mapping[str, Sequence[str]]
-) -> tuple[bool, set[str]]:
+def _is_met(condition: Mapping[str, Any], context: Mapping[str, Sequence[str]]) -> tuple[bool, set[str]]:
     """Whether a whole Condition is met, and which of its keys are not known."""
     met, missing = True, set()
     for name, block in condition.items():

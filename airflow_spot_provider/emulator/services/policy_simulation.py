@@ -17,11 +17,19 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import AWSManagedPolicy, IAMBackend
 from moto.iam.responses import IamResponse
 
-from airflow_spot_provider.emulator.services.pages_of_iam import marked
+from airflow_spot_provider.emulator.services.parameters import sliced
 from airflow_spot_provider.emulator.services.policies import ALLOWED, Decision, Policy, Question, decide
 
-_ATTACHING = ("attach_role_policy", "attach_user_policy", "attach_group_policy", "get_policy")
+_NAMING = (
+    "attach_role_policy",
+    "attach_user_policy",
+    "attach_group_policy",
+    "get_policy",
+    "get_policy_version",
+    "list_policy_versions",
+)
 """moto's methods that are given the ARN of a managed policy."""
+_PAGE, _LARGEST_PAGE = 100, 1000
 
 
 class InvalidInput(ServiceException):
@@ -38,7 +46,7 @@ def install_policy_simulation() -> None:
     """
     IamResponse.simulate_principal_policy = _simulate_principal_policy  # type: ignore[attr-defined]  # moto has none
     IamResponse.simulate_custom_policy = _simulate_custom_policy  # type: ignore[attr-defined]  # moto has none
-    for name in _ATTACHING:
+    for name in _NAMING:
         method = getattr(IAMBackend, name)
         if not hasattr(method, "__wrapped__"):
             setattr(IAMBackend, name, _knowing_aws_policies(method))
@@ -75,7 +83,8 @@ def _answer(sent: Mapping[str, Any], policies: list[Policy], boundary: list[Poli
             except ValueError as error:
                 raise InvalidInput(f"A policy is malformed: {error}") from error
             results.append(_result(question, decision, limit))
-    page, marker = marked(results, sent, InvalidInput)
+    place = {"MaxResults": sent.get("MaxItems") or _PAGE, "NextToken": sent.get("Marker")}
+    page, marker = sliced(results, place, refusal=InvalidInput, bad_token=InvalidInput, largest=_LARGEST_PAGE)
     return ActionResult({"EvaluationResults": page, "IsTruncated": marker is not None, "Marker": marker})
 
 
@@ -120,7 +129,7 @@ def _identity(backend: IAMBackend, arn: str) -> tuple[list[Policy], list[Policy]
     if kind == "role":
         role = backend.get_role(name)
         _check_arn(role.arn, arn)
-        return list(_policies(role, role.policies, "role")), _boundary(backend, role.permissions_boundary)
+        return list(_policies(role, role.policies, "role")), _boundary(backend, role.permissions_boundary_arn)
     if kind == "user":
         user = backend.get_user(name)
         _check_arn(user.arn, arn)

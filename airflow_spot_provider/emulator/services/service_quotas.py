@@ -110,7 +110,7 @@ class ServiceQuotasAPI:
         if sent["ServiceCode"] != SERVICE_CODE:
             raise NoSuchResource(f"Quotas of {sent['ServiceCode']} cannot be increased here")
         quota, wanted = self._one(call, self._applied), sent["DesiredValue"]
-        if wanted <= quota["Value"] or wanted != int(wanted):
+        if not (wanted > quota["Value"] and float(wanted).is_integer()):
             raise IllegalArgument(
                 f"You must provide a whole quota value greater than the current quota value {quota['Value']}; it is {wanted}"
             )

@@ -1,0 +1,135 @@
+"""Around moto: whatever it cannot answer is an AWS error in the service's own protocol, never HTML and never a traceback."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from botocore.exceptions import UnknownServiceError
+from moto.core.request import Request
+from moto.core.routing import get_service_router
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from werkzeug.exceptions import NotFound
+
+from airflow_spot_provider.emulator.control.calls import called
+from airflow_spot_provider.emulator.wire.errors import error_answer
+from airflow_spot_provider.emulator.wire.protocol import Answer, respond, service_model
+
+log = logging.getLogger(__name__)
+
+INTERNAL_FAILURE = "We encountered an internal error. Please try again."
+_FIRST_ERROR = 400
+_AWS_BODY = re.compile(rb"\s*(\{|\[|<\?xml|<(Error|ErrorResponse|Response)\b)")
+
+
+class Fallback:
+    """The WSGI application of moto's server, with AWS's errors in the place of its own.
+
+    What moto answers passes as it is, in a stream. An operation that it has not, a service that it has not, and its HTML pages become
+    an error that names the operation; where a request makes it crash, the client gets an ``InternalFailure``, and the log the rest.
+
+    :param moto: moto's server.
+    """
+
+    def __init__(self, moto: DomainDispatcherApplication) -> None:
+        self._moto = moto
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """WSGI."""
+        service, operation = called(
+            environ
+        )  # moto reads the body: the form that names the operation is read first
+        head: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def _hold_errors(status: str, headers: Any, exc_info: Any = None) -> Any:
+            if int(status[:3]) < _FIRST_ERROR:
+                return (
+                    start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+                )
+            head[:] = [(status, headers)]
+            return lambda _: None
+
+        try:
+            answering = self._moto.get_application(environ)
+        except AttributeError:
+            # How moto fails where it finds no backend.
+            message = f"The service {service} is not emulated here"
+            answer = error_answer(environ, "UnknownOperationException", message, _FIRST_ERROR)
+            return respond(answer, start_response)
+        try:
+            body = answering(environ, _hold_errors)
+        except ConnectionError:
+            raise
+        except NotImplementedError:
+            return respond(_no_operation(environ, service, operation), start_response)
+        except Exception:
+            log.exception("%s:%s could not be answered", service, operation)
+            return respond(error_answer(environ, "InternalFailure", INTERNAL_FAILURE, 500), start_response)
+        if not head:
+            return body
+        (status, headers), content = head[0], _read(body)
+        if _is_of_aws(environ, service, headers, content):
+            start_response(status, headers)
+            return [content]
+        return respond(self._instead(environ, service, operation, int(status[:3])), start_response)
+
+    @staticmethod
+    def _instead(environ: Any, service: str, operation: str, status: int) -> Answer:
+        """An error of AWS's in the place of a page that no client understands."""
+        if status in (404, 405):
+            return _no_operation(environ, service, operation)
+        if status >= 500:
+            log.error("%s:%s was answered with status %s and no error of AWS's", service, operation, status)
+            return error_answer(environ, "InternalFailure", INTERNAL_FAILURE, 500)
+        return error_answer(
+            environ, "ValidationException", f"The request of {service}:{operation} is not valid", status
+        )
+
+
+def _read(body: Iterable[bytes]) -> bytes:
+    try:
+        return b"".join(body)
+    finally:
+        if close := getattr(body, "close", None):
+            close()
+
+
+def _is_of_aws(environ: Any, service: str, headers: Iterable[tuple[str, str]], content: bytes) -> bool:
+    """Whether an error is one that a client of AWS understands. HEAD has no body, and S3 has errors without."""
+    if environ.get("REQUEST_METHOD") == "HEAD" or (service == "s3" and not content):
+        return True
+    kind = {name.lower(): value for name, value in headers}.get("content-type", "")
+    return bool(_AWS_BODY.match(content)) or (bool(content) and not kind.startswith("text/html"))
+
+
+def _no_operation(environ: Any, service: str, operation: str) -> Answer:
+    name = _operation_name(environ, service, operation)
+    protocol = _protocol(service)
+    code, status = {
+        "query": ("InvalidAction", 400),
+        "ec2": ("InvalidAction", 400),
+        "rest-xml": ("NotImplemented", 501),
+        "rest-json": ("UnknownOperationException", 404),
+    }.get(protocol, ("UnknownOperationException", 400))
+    message = f"The operation {service}:{name} is not emulated here, or not with these parameters"
+    return error_answer(environ, code, message, status)
+
+
+def _protocol(service: str) -> str:
+    try:
+        return str(service_model(service).metadata["protocol"])
+    except UnknownServiceError:
+        return "json"
+
+
+def _operation_name(environ: Any, service: str, operation: str) -> str:
+    """The operation's name; REST requests have it in their method and path only."""
+    if " " not in operation and service != "s3":
+        return operation
+    try:
+        found, _ = get_service_router(service).match(Request(dict(environ)))
+    except (NotFound, NotImplementedError, UnknownServiceError, ValueError):
+        return operation
+    return str(found.name)
