@@ -24,7 +24,7 @@ from airflow_spot_provider.emulator.services.targets import deliver, rules_of
 TRAINING_JOB = "SageMaker Training Job State Change"
 TUNING_JOB = "SageMaker HyperParameter Tuning Job State Change"
 _EVENTS = uuid.UUID("6f0e0a3c-0d0c-4f8e-9b5e-6a7c3f3f2b11")
-"""Under which the ids of events are made: from the job and a count, so that they are the same in every run of a simulation."""
+"""Under which the ids of events are made: from the job, its birth and a count, so that they are the same in every run of a simulation."""
 
 
 class TuningJob(Protocol):
@@ -93,7 +93,9 @@ class TrainingEvents:
             self._counts[arn] += 1
             event = {
                 "version": "0",
-                "id": str(uuid.uuid5(_EVENTS, f"{arn}/{self._counts[arn]}")),
+                "id": str(
+                    uuid.uuid5(_EVENTS, f"{arn}/{description.get('CreationTime')}/{self._counts[arn]}")
+                ),
                 "detail-type": detail_type,
                 "source": "aws.sagemaker",
                 "account": account_id,

@@ -20,6 +20,8 @@ def test_prices_of_other_regions_follow_by_their_factor() -> None:
     assert there == pytest.approx(0.23 * 1.2)
 
 
-@pytest.mark.parametrize(("instance_type", "region"), [("ml.x9.large", "us-east-1"), ("ml.m5.large", "mars-1")])
+@pytest.mark.parametrize(
+    ("instance_type", "region"), [("ml.x9.large", "us-east-1"), ("ml.m5.large", "mars-1")]
+)
 def test_price_that_is_not_known_is_none(instance_type: str, region: str) -> None:
     assert default_catalog().usd_per_hour(instance_type, region) is None

@@ -43,7 +43,9 @@ def rule() -> Iterator[Callable[..., None]]:
     sqs = sqs_backends[ACCOUNT][REGION]
     sqs.create_queue("events", {})
 
-    def _make(pattern: dict[str, Any] = TRAINING, name: str = "rule", arn: str = QUEUE, **target: Any) -> None:
+    def _make(
+        pattern: dict[str, Any] = TRAINING, name: str = "rule", arn: str = QUEUE, **target: Any
+    ) -> None:
         backend.put_rule(name=name, event_pattern=json.dumps(pattern))
         backend.put_targets(name, None, [{"Id": "1", "Arn": arn, **target}])
 
@@ -91,15 +93,19 @@ def test_every_transition_is_an_event_in_the_shape_of_a_description(
     assert detail["BillableTimeInSeconds"] == description["BillableTimeInSeconds"]
 
 
-def test_events_of_one_job_have_ids_of_their_own_which_are_the_same_in_every_run(
+def test_ids_differ_by_event_and_by_life_of_a_job_and_are_the_same_in_every_run(
     watched: None, rule: Any, start: Any, clock: SteppedClock
 ) -> None:
     rule()
     _run(start, clock)
-    first = [json.loads(body)["id"] for body in _bodies()]
-    _run(start, clock)
-    assert len(set(first)) == 5
-    assert [json.loads(body)["id"] for body in _bodies()] == first + first
+    job = _run(start, clock)
+    ids = [json.loads(body)["id"] for body in _bodies()]
+    assert len(set(ids)) == 10
+    for _ in range(2):
+        TrainingEvents(clock).training_job_changed(job)
+    clock.advance(timedelta(seconds=1))
+    again = [json.loads(body)["id"] for body in _bodies()[10:]]
+    assert again == [ids[5]] * 2
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,9 @@ def test_rule_gets_what_its_pattern_matches(
     assert len(_bodies()) == count
 
 
-def test_rule_that_is_switched_off_gets_nothing(watched: None, rule: Any, start: Any, clock: SteppedClock) -> None:
+def test_rule_that_is_switched_off_gets_nothing(
+    watched: None, rule: Any, start: Any, clock: SteppedClock
+) -> None:
     rule()
     events_backends[ACCOUNT][REGION].disable_rule("rule", None)
     _run(start, clock)
@@ -134,7 +142,10 @@ def test_rule_that_is_switched_off_gets_nothing(watched: None, rule: Any, start:
         (
             {
                 "InputTransformer": {
-                    "InputPathsMap": {"name": "$.detail.TrainingJobName", "status": "$.detail.TrainingJobStatus"},
+                    "InputPathsMap": {
+                        "name": "$.detail.TrainingJobName",
+                        "status": "$.detail.TrainingJobStatus",
+                    },
                     "InputTemplate": '"The time of <name> has come: <status>, <nothing>."',
                 }
             },
@@ -143,7 +154,10 @@ def test_rule_that_is_switched_off_gets_nothing(watched: None, rule: Any, start:
         (
             {
                 "InputTransformer": {
-                    "InputPathsMap": {"config": "$.detail.CheckpointConfig", "name": "$.detail.TrainingJobName"},
+                    "InputPathsMap": {
+                        "config": "$.detail.CheckpointConfig",
+                        "name": "$.detail.TrainingJobName",
+                    },
                     "InputTemplate": '{"name": <name>, "config": <config>, "text": "<config>", "none": <none>}',
                 }
             },
@@ -185,7 +199,9 @@ def test_target_that_is_gone_hurts_neither_the_job_nor_the_other_targets(
     assert "did not reach" in caplog.text
 
 
-def test_queue_of_another_region_is_a_target(watched: None, rule: Any, start: Any, clock: SteppedClock) -> None:
+def test_queue_of_another_region_is_a_target(
+    watched: None, rule: Any, start: Any, clock: SteppedClock
+) -> None:
     elsewhere = sqs_backends[ACCOUNT]["eu-west-1"]
     elsewhere.create_queue("far", {})
     rule(arn=f"arn:aws:sqs:eu-west-1:{ACCOUNT}:far")
@@ -203,7 +219,13 @@ def test_queue_of_another_region_is_a_target(watched: None, rule: Any, start: An
     ],
 )
 def test_faults_lose_repeat_and_reorder_events(
-    watched: None, events: TrainingEvents, rule: Any, start: Any, clock: SteppedClock, faults: EventFaults, expected: Any
+    watched: None,
+    events: TrainingEvents,
+    rule: Any,
+    start: Any,
+    clock: SteppedClock,
+    faults: EventFaults,
+    expected: Any,
 ) -> None:
     rule()
     events.set(faults)
@@ -222,7 +244,7 @@ def test_some_events_come_twice_and_out_of_order_the_same_for_the_same_seed(
         for number in range(5):
             _run(start, clock, TrainingJobName=f"job-{number}")
         orders.append(_statuses())
-        sqs_backends[ACCOUNT][REGION].purge_queue("events")
+        sqs_backends[ACCOUNT][REGION].get_queue("events")._messages.clear()
     assert orders[0] == orders[1]
     counts = Counter(orders[0])
     assert all(counts[status] >= 5 for status in LIFECYCLE)

@@ -75,9 +75,24 @@ def test_attributes_and_their_values_are_listed(call: Any) -> None:
     [
         ("GetProducts", {}, "InvalidParameterException", "ServiceCode"),
         ("GetProducts", {"ServiceCode": "AmazonEC2"}, "InvalidParameterException", "AmazonSageMaker"),
-        ("GetProducts", {"ServiceCode": "AmazonSageMaker", "MaxResults": 101}, "InvalidParameterException", "100"),
-        ("GetProducts", {"ServiceCode": "AmazonSageMaker", "MaxResults": "x"}, "InvalidParameterException", "MaxR"),
-        ("GetProducts", {"ServiceCode": "AmazonSageMaker", "NextToken": "x"}, "InvalidNextTokenException", "x"),
+        (
+            "GetProducts",
+            {"ServiceCode": "AmazonSageMaker", "MaxResults": 101},
+            "InvalidParameterException",
+            "100",
+        ),
+        (
+            "GetProducts",
+            {"ServiceCode": "AmazonSageMaker", "MaxResults": "x"},
+            "InvalidParameterException",
+            "MaxR",
+        ),
+        (
+            "GetProducts",
+            {"ServiceCode": "AmazonSageMaker", "NextToken": "x"},
+            "InvalidNextTokenException",
+            "x",
+        ),
         (
             "GetProducts",
             {"ServiceCode": "AmazonSageMaker", "Filters": [{"Type": "LIKE", "Field": "a", "Value": "b"}]},

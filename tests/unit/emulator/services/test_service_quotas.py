@@ -78,13 +78,21 @@ def test_quotas_that_moto_has_are_answered_as_before(call: Any) -> None:
 @pytest.mark.parametrize(
     ("operation", "parameters", "code"),
     [
-        ("GetServiceQuota", {"ServiceCode": "sagemaker", "QuotaCode": "L-00000000"}, "NoSuchResourceException"),
+        (
+            "GetServiceQuota",
+            {"ServiceCode": "sagemaker", "QuotaCode": "L-00000000"},
+            "NoSuchResourceException",
+        ),
         ("GetServiceQuota", {"ServiceCode": "nothing", "QuotaCode": "L-00000000"}, "NoSuchResourceException"),
         ("GetServiceQuota", {"ServiceCode": "sagemaker"}, "IllegalArgumentException"),
         ("RequestServiceQuotaIncrease", {**OURS, "DesiredValue": 2}, "IllegalArgumentException"),
         ("RequestServiceQuotaIncrease", {**OURS, "DesiredValue": 2.5}, "IllegalArgumentException"),
         ("RequestServiceQuotaIncrease", {**OURS, "DesiredValue": float("inf")}, "IllegalArgumentException"),
-        ("ListServiceQuotas", {"ServiceCode": "sagemaker", "NextToken": "abc"}, "InvalidPaginationTokenException"),
+        (
+            "ListServiceQuotas",
+            {"ServiceCode": "sagemaker", "NextToken": "abc"},
+            "InvalidPaginationTokenException",
+        ),
         ("ListServiceQuotas", {"ServiceCode": "sagemaker", "MaxResults": 0}, "IllegalArgumentException"),
         ("GetRequestedServiceQuotaChange", {"RequestId": "none"}, "NoSuchResourceException"),
     ],
