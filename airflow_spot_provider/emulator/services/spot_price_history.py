@@ -74,7 +74,7 @@ class SpotPriceHistory:
         size = sent.get("MaxResults") or _LARGEST_PAGE
         if not 1 <= size <= _LARGEST_PAGE:
             raise _refused("InvalidParameterValue", f"MaxResults is {size}; it takes 1 to {_LARGEST_PAGE}")
-        start = max(_time(sent, "StartTime", end), now - _LONGEST)
+        start = max(_time(sent, "StartTime", now - _LONGEST), now - _LONGEST)
         if start > end:
             raise _refused("InvalidParameterValue", "StartTime is after EndTime")
         of_pools, of_prices = _tests_of(sent)

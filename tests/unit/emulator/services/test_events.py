@@ -31,14 +31,9 @@ def events(clock: SteppedClock) -> TrainingEvents:
 
 
 @pytest.fixture
-def watched(world: Any, events: TrainingEvents) -> None:
-    """The world's jobs are told of to EventBridge."""
+def rule(world: Any, events: TrainingEvents) -> Iterator[Callable[..., None]]:
+    """Makes rules with a target, and tells them of the world's jobs; keyword arguments are the target's members."""
     object.__setattr__(world, "announce", events.training_job_changed)
-
-
-@pytest.fixture
-def rule() -> Iterator[Callable[..., None]]:
-    """Makes rules with a target; keyword arguments are the target's members."""
     backend = events_backends[ACCOUNT][REGION]
     sqs = sqs_backends[ACCOUNT][REGION]
     sqs.create_queue("events", {})
@@ -71,7 +66,7 @@ def _run(start: Callable[..., TrainingJob], clock: SteppedClock, **members: Any)
 
 
 def test_every_transition_is_an_event_in_the_shape_of_a_description(
-    watched: None, rule: Any, start: Any, clock: SteppedClock
+    rule: Any, start: Any, clock: SteppedClock
 ) -> None:
     rule()
     job = _run(start, clock, Tags=[{"Key": "team", "Value": "blue"}])
@@ -94,7 +89,7 @@ def test_every_transition_is_an_event_in_the_shape_of_a_description(
 
 
 def test_ids_differ_by_event_and_by_life_of_a_job_and_are_the_same_in_every_run(
-    watched: None, rule: Any, start: Any, clock: SteppedClock
+    rule: Any, start: Any, clock: SteppedClock
 ) -> None:
     rule()
     _run(start, clock)
@@ -118,16 +113,14 @@ def test_ids_differ_by_event_and_by_life_of_a_job_and_are_the_same_in_every_run(
     ],
 )
 def test_rule_gets_what_its_pattern_matches(
-    watched: None, rule: Any, start: Any, clock: SteppedClock, pattern: dict[str, Any], count: int
+    rule: Any, start: Any, clock: SteppedClock, pattern: dict[str, Any], count: int
 ) -> None:
     rule(pattern)
     _run(start, clock)
     assert len(_bodies()) == count
 
 
-def test_rule_that_is_switched_off_gets_nothing(
-    watched: None, rule: Any, start: Any, clock: SteppedClock
-) -> None:
+def test_rule_that_is_switched_off_gets_nothing(rule: Any, start: Any, clock: SteppedClock) -> None:
     rule()
     events_backends[ACCOUNT][REGION].disable_rule("rule", None)
     _run(start, clock)
@@ -161,13 +154,12 @@ def test_rule_that_is_switched_off_gets_nothing(
                     "InputTemplate": '{"name": <name>, "config": <config>, "text": "<config>", "none": <none>}',
                 }
             },
-            '{"name": "job", "config": {"S3Uri": "s3://bucket/checkpoints"}, '
-            '"text": "{\\"S3Uri\\": \\"s3://bucket/checkpoints\\"}", "none": null}',
+            r'{"name": "job", "config": {"S3Uri": "s3://bucket/checkpoints"}, "text": "{\"S3Uri\": \"s3://bucket/checkpoints\"}", "none": null}',
         ),
     ],
 )
 def test_target_gets_what_it_asks_for(
-    watched: None, rule: Any, start: Any, clock: SteppedClock, target: dict[str, Any], body: str
+    rule: Any, start: Any, clock: SteppedClock, target: dict[str, Any], body: str
 ) -> None:
     rule({"detail": {"TrainingJobStatus": ["Completed"]}}, **target)
     _run(start, clock)
@@ -175,7 +167,7 @@ def test_target_gets_what_it_asks_for(
 
 
 def test_log_group_as_target_gets_events_at_their_emulated_time(
-    watched: None, rule: Any, start: Any, clock: SteppedClock
+    rule: Any, start: Any, clock: SteppedClock
 ) -> None:
     logs = logs_backends[ACCOUNT][REGION]
     logs.create_log_group("/aws/events/jobs", {})
@@ -188,7 +180,7 @@ def test_log_group_as_target_gets_events_at_their_emulated_time(
 
 
 def test_target_that_is_gone_hurts_neither_the_job_nor_the_other_targets(
-    watched: None, rule: Any, start: Any, clock: SteppedClock, caplog: pytest.LogCaptureFixture
+    rule: Any, start: Any, clock: SteppedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     rule(name="broken", arn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:gone")
     rule(name="strange", arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:none")
@@ -199,9 +191,7 @@ def test_target_that_is_gone_hurts_neither_the_job_nor_the_other_targets(
     assert "did not reach" in caplog.text
 
 
-def test_queue_of_another_region_is_a_target(
-    watched: None, rule: Any, start: Any, clock: SteppedClock
-) -> None:
+def test_queue_of_another_region_is_a_target(rule: Any, start: Any, clock: SteppedClock) -> None:
     elsewhere = sqs_backends[ACCOUNT]["eu-west-1"]
     elsewhere.create_queue("far", {})
     rule(arn=f"arn:aws:sqs:eu-west-1:{ACCOUNT}:far")
@@ -219,7 +209,6 @@ def test_queue_of_another_region_is_a_target(
     ],
 )
 def test_faults_lose_repeat_and_reorder_events(
-    watched: None,
     events: TrainingEvents,
     rule: Any,
     start: Any,
@@ -235,7 +224,7 @@ def test_faults_lose_repeat_and_reorder_events(
 
 
 def test_some_events_come_twice_and_out_of_order_the_same_for_the_same_seed(
-    watched: None, events: TrainingEvents, rule: Any, start: Any, clock: SteppedClock
+    events: TrainingEvents, rule: Any, start: Any, clock: SteppedClock
 ) -> None:
     rule()
     orders = []
@@ -252,7 +241,7 @@ def test_some_events_come_twice_and_out_of_order_the_same_for_the_same_seed(
 
 
 def test_delay_holds_events_back_for_emulated_seconds(
-    watched: None, events: TrainingEvents, rule: Any, start: Any, clock: SteppedClock
+    events: TrainingEvents, rule: Any, start: Any, clock: SteppedClock
 ) -> None:
     rule()
     events.set(EventFaults(delay_seconds=100))
