@@ -135,6 +135,8 @@ class TrainingJob:
             instance, on_instance = self._instance, self.usage.on_instance
             self.record.begin_to_stop(reason)
             phase = self._enter("Stopping")
+            if not on_instance:
+                self._release()
 
             def _end_and_upload() -> tuple[Ending | None, str | None]:
                 if instance is None:
@@ -180,7 +182,9 @@ class TrainingJob:
             self._set_deadline()
             if not self.usage.on_instance:
                 phase = self._next_phase()
-                if self.course.is_launched:
+                if self.record.secondary_status != "Starting":
+                    self._seek_again(phase, by_hand=False)
+                elif self.course.is_launched:
                     self._seek(phase)
                 return
             self.work.lose(0.0)
@@ -206,7 +210,8 @@ class TrainingJob:
             return
         self.record.say(NO_CAPACITY)
         if self.spec.max_pending_seconds is not None:
-            self._after(self.spec.max_pending_seconds, phase, self._pending_too_long)
+            waited = (self._clock.now() - self.creation_time).total_seconds()
+            self._after(max(0.0, self.spec.max_pending_seconds - waited), phase, self._pending_too_long)
         limit = self._world.market.capacity_error_after(self.spec.instance_type)
         if not self.spec.spot and limit is not None:
             self._after(limit, phase, self._without_capacity)

@@ -7,13 +7,13 @@ promises their order.
 
 from __future__ import annotations
 
-import copy
+import json
 import random
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from airflow_spot_provider.emulator.clock import Clock
@@ -24,7 +24,7 @@ from airflow_spot_provider.emulator.services.targets import deliver, rules_of
 TRAINING_JOB = "SageMaker Training Job State Change"
 TUNING_JOB = "SageMaker HyperParameter Tuning Job State Change"
 _EVENTS = uuid.UUID("6f0e0a3c-0d0c-4f8e-9b5e-6a7c3f3f2b11")
-"""Under which the ids of events are made: from the job, its birth and a count, so that they are the same in every run of a simulation."""
+"""Under which the ids of events are made: from what they tell, so that they are the same in every run of a simulation."""
 
 
 class TuningJob(Protocol):
@@ -58,7 +58,6 @@ class TrainingEvents:
     def __init__(self, clock: Clock, faults: EventFaults | None = None, seed: int = 0) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
         self._held: dict[str, list[dict[str, Any]]] = {}
         self.set(faults or EventFaults(), seed)
 
@@ -89,30 +88,26 @@ class TrainingEvents:
         last: bool,
     ) -> None:
         account_id, region = _place(arn)
+        detail = {**_in_milliseconds(description), "Tags": {tag["Key"]: tag["Value"] for tag in tags}}
         with self._lock:
-            self._counts[arn] += 1
             event = {
                 "version": "0",
-                "id": str(
-                    uuid.uuid5(_EVENTS, f"{arn}/{description.get('CreationTime')}/{self._counts[arn]}")
-                ),
+                "id": str(uuid.uuid5(_EVENTS, json.dumps([arn, detail], sort_keys=True))),
                 "detail-type": detail_type,
                 "source": "aws.sagemaker",
                 "account": account_id,
                 "time": self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "region": region,
                 "resources": [arn],
-                "detail": {
-                    **_in_milliseconds(description),
-                    "Tags": {tag["Key"]: tag["Value"] for tag in tags},
-                },
+                "detail": detail,
             }
             due = self._drawn(arn, event, last=last)
             delay = self._faults.delay_seconds
-            if last:
-                del self._counts[arn]
         for one in due:
-            self._clock.call_later(delay, lambda one=one: deliver(one, self._clock.now()))  # type: ignore[misc]  # bound now
+            self._clock.call_later(delay, partial(self._deliver, one))
+
+    def _deliver(self, event: Mapping[str, Any]) -> None:
+        deliver(event, self._clock.now())
 
     def _drawn(self, arn: str, event: dict[str, Any], *, last: bool) -> list[dict[str, Any]]:
         """What is delivered now: this event or not, once or twice, and after it those that were held back."""
@@ -120,7 +115,7 @@ class TrainingEvents:
         lost, twice, held = (
             self._chance.random() < share for share in (faults.lose, faults.duplicate, faults.reorder)
         )
-        mine = [] if lost else [event, copy.deepcopy(event)] if twice else [event]
+        mine = [] if lost else [event, event] if twice else [event]
         if held and mine and not last:
             # No event of this job can come after its last one: that is never held back.
             self._held.setdefault(arn, []).extend(mine)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from botocore.exceptions import UnknownServiceError
@@ -31,16 +32,25 @@ class Fallback:
     an error that names the operation; where a request makes it crash, the client gets an ``InternalFailure``, and the log the rest.
 
     :param moto: moto's server.
+    :param at_first_call: what is done before a service is called for the first time, by botocore's name of it; such as what would
+        load a large part of moto, which most emulators never need.
     """
 
-    def __init__(self, moto: DomainDispatcherApplication) -> None:
+    def __init__(
+        self,
+        moto: DomainDispatcherApplication,
+        at_first_call: Mapping[str, Callable[[], object]] | None = None,
+    ) -> None:
         self._moto = moto
+        self._at_first_call = dict(at_first_call or {})
+        self._preparing = threading.Lock()
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """WSGI."""
         service, operation = called(
             environ
         )  # moto reads the body: the form that names the operation is read first
+        self._prepare(service)
         head: list[tuple[str, list[tuple[str, str]]]] = []
 
         def _hold_errors(status: str, headers: Any, exc_info: Any = None) -> Any:
@@ -74,6 +84,13 @@ class Fallback:
             start_response(status, headers)
             return [content]
         return respond(self._instead(environ, service, operation, int(status[:3])), start_response)
+
+    def _prepare(self, service: str) -> None:
+        if service in self._at_first_call:
+            with self._preparing:
+                if prepare := self._at_first_call.get(service):
+                    prepare()
+                    del self._at_first_call[service]
 
     @staticmethod
     def _instead(environ: Any, service: str, operation: str, status: int) -> Answer:

@@ -156,9 +156,8 @@ def _replace(name: str, method: Callable[Concatenate[Callable[..., Any], CloudWa
 def _datum(
     name: str, dimension: str, value: str, number: float, at: datetime, unit: str | None
 ) -> MetricDatum:
-    return MetricDatum(
-        NAMESPACE, name, number, [{"Name": dimension, "Value": value}], at.astimezone(UTC), unit or "None"
-    )
+    time = at.astimezone(UTC).replace(tzinfo=None)  # moto's CloudWatch compares times without a zone
+    return MetricDatum(NAMESPACE, name, number, [{"Name": dimension, "Value": value}], time, unit or "None")
 
 
 def _hosts(job: TrainingJob) -> list[str]:

@@ -32,6 +32,12 @@ _NAMING = (
 _PAGE, _LARGEST_PAGE = 100, 1000
 
 
+class ValidationError(ServiceException):
+    """What IAM says to a request without a member that it needs."""
+
+    code = "ValidationError"
+
+
 class InvalidInput(ServiceException):
     """What IAM says to a request that it does not take."""
 
@@ -55,6 +61,7 @@ def install_policy_simulation() -> None:
 def _simulate_principal_policy(response: IamResponse) -> ActionResult:
     """SimulatePrincipalPolicy."""
     sent = response._get_params()
+    _check_members(sent, "PolicySourceArn", "ActionNames")
     identity, boundary = _identity(response.backend, sent["PolicySourceArn"])
     return _answer(sent, [*identity, *_given(sent, "PolicyInputList")], boundary)
 
@@ -62,7 +69,17 @@ def _simulate_principal_policy(response: IamResponse) -> ActionResult:
 def _simulate_custom_policy(response: IamResponse) -> ActionResult:
     """SimulateCustomPolicy: of the policies that are sent along."""
     sent = response._get_params()
+    _check_members(sent, "PolicyInputList", "ActionNames")
     return _answer(sent, _given(sent, "PolicyInputList"), None)
+
+
+def _check_members(sent: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if not sent.get(name):
+            member = name[0].lower() + name[1:]
+            raise ValidationError(
+                f"1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
+            )
 
 
 def _answer(sent: Mapping[str, Any], policies: list[Policy], boundary: list[Policy] | None) -> ActionResult:

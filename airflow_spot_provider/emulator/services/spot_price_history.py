@@ -15,10 +15,8 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any
 
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
-from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
-from moto.ec2.responses.spot_instances import SpotInstances
 
 from airflow_spot_provider.emulator.clock import Clock
 from airflow_spot_provider.emulator.market.prices import SpotPrices
@@ -67,7 +65,7 @@ class SpotPriceHistory:
 
         :param region: whose it is.
         :param sent: the request's parameters.
-        :raises EC2ClientError: one of them is not taken.
+        :raises ServiceException: one of them is not taken.
         """
         now = self._clock.now()
         end, start_at = _place(sent.get("NextToken")) or (min(_time(sent, "EndTime", now), now), 0)
@@ -121,6 +119,8 @@ class SpotPriceHistory:
         }
 
     def _pools(self, region: str, sent: Mapping[str, Any]) -> Iterator[_Pool]:
+        from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+
         if region not in self._catalog.regions:
             return
         products = sent.get("ProductDescriptions") or _filter(sent, "product-description") or _PRODUCTS[:1]
@@ -147,11 +147,15 @@ def install_spot_price_history(
 ) -> None:
     """Let moto's EC2 answer with the prices of the market; of instance types without any here, it answers as ever.
 
+    This loads moto's EC2, which takes a second: leave it until EC2 is first called.
+
     :param prices: spot prices over on-demand prices.
     :param catalog: on-demand prices.
     :param clock: the emulated time.
     :param zones: letters of the availability zones.
     """
+    from moto.ec2.responses.spot_instances import SpotInstances
+
     history = SpotPriceHistory(prices, catalog, clock, zones)
     of_moto = _original(SpotInstances.describe_spot_price_history)
 
@@ -242,5 +246,5 @@ def _place(token: str | None) -> tuple[datetime, int] | None:
         raise _refused("InvalidPaginationToken", f"The token is not valid: {token}") from None
 
 
-def _refused(code: str, message: str) -> EC2ClientError:
-    return EC2ClientError(code, message)
+def _refused(code: str, message: str) -> ServiceException:
+    return ServiceException(code, message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_spot_provider.emulator.jobs.lifecycles import LIFECYCLES
+from airflow_spot_provider.emulator.state.jobs import job_from_json, job_to_json
 
 GUIDE = {
     "uninterrupted": ["Starting", "Downloading", "Training", "Uploading", "Completed"],
@@ -254,3 +256,76 @@ def test_whatever_happens_a_job_ends_once_and_its_times_add_up(
     if "TrainingTimeInSeconds" in description:
         assert 0 <= description["BillableTimeInSeconds"] <= description["TrainingTimeInSeconds"]
         assert spot or description["BillableTimeInSeconds"] == description["TrainingTimeInSeconds"]
+
+
+def test_internal_error_is_retried_as_often_as_the_retry_strategy_says(start: Start, pass_time: Any) -> None:
+    job = start("failed", RetryStrategy={"MaximumRetryAttempts": 2})
+    pass_time(3000)
+    assert _statuses(job) == [
+        *("Starting", "Downloading", "Training", "Restarting") * 2,
+        *("Starting", "Downloading", "Training", "Failed"),
+    ]
+    assert job.describe()["FailureReason"].startswith("InternalServerError")
+
+
+@pytest.mark.parametrize(
+    ("tags", "checkpoints", "trained"),
+    [
+        ({"emulator:checkpoint-seconds": "40"}, True, 100 + 20),
+        ({"emulator:checkpoint-seconds": "1000"}, True, 100 + 60),
+        ({}, True, 100),
+        ({"emulator:checkpoint-seconds": "40"}, False, 100 + 60),
+    ],
+)
+def test_work_since_the_last_checkpoint_is_lost_with_the_instance(
+    start: Start, pass_time: Any, tags: dict[str, str], checkpoints: bool, trained: float
+) -> None:
+    tags = {"emulator:training-seconds": "100", **tags}
+    job = start(
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        CheckpointConfig={"S3Uri": "s3://bucket/checkpoints"} if checkpoints else None,
+    )
+    pass_time(20 + 60)
+    assert job.interrupt()
+    pass_time(1000)
+    assert job.training_job_status == "Completed"
+    entries = job.describe()["SecondaryStatusTransitions"]
+    seconds = [
+        (entry["EndTime"] - entry["StartTime"]).total_seconds()
+        for entry in entries
+        if entry["Status"] == "Training"
+    ]
+    assert sum(seconds) == pytest.approx(trained)
+
+
+def test_job_is_announced_at_each_of_its_transitions(
+    start: Start, pass_time: Any, announced: list[tuple[str, str]]
+) -> None:
+    start("interrupted-once")
+    pass_time(3000)
+    assert [status for _, status in announced] == GUIDE["interrupted-once"]
+
+
+@pytest.mark.parametrize("seconds", [5, 17, 30, 60, 120])
+def test_job_goes_on_after_the_server_was_lost(
+    start: Start, pass_time: Any, world: Any, seconds: int
+) -> None:
+    lost = start("interrupted-once")
+    pass_time(seconds)
+    kept = json.loads(json.dumps(job_to_json(lost)))
+    lost.shut_down()
+    job = job_from_json(kept, world)
+    before = _statuses(job)
+    job.take_up()
+    pass_time(3000)
+    assert job.training_job_status == "Completed"
+    assert _statuses(job)[: len(before)] == before
+    assert _statuses(lost) == before
+    if before[-1] in ("Downloading", "Training"):
+        assert _statuses(job)[len(before)] == "Interrupted"
+    after = _statuses(job)
+    assert all(
+        pair in {("Starting", "Downloading"), ("Downloading", "Training"), ("Interrupted", "Starting")}
+        or pair[0] in ("Training", "Downloading", "Uploading")
+        for pair in itertools.pairwise(after)
+    )

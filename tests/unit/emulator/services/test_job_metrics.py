@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -62,7 +62,8 @@ def test_stated_metrics_lie_under_the_job_at_the_time_of_their_line(metrics: Job
     data = _values(metrics, "loss", "TrainingJobName", "job")
     assert [datum.value for datum in data][:2] == [2.0, 1.0]
     for datum in data:
-        assert job.record.training_start_time <= datum.timestamp <= job.record.training_end_time
+        assert job.record.training_start_time <= datum.timestamp.replace(tzinfo=UTC)
+        assert datum.timestamp.replace(tzinfo=UTC) <= job.record.training_end_time
 
 
 def test_every_host_is_told_of_every_minute_of_training(metrics: JobMetrics, train: Any) -> None:
@@ -80,7 +81,8 @@ def test_host_has_no_metrics_while_the_job_waits_for_capacity(metrics: JobMetric
     stays = [entry for entry in job.record.transitions if entry["Status"] == "Training"]
     assert len(stays) == 2
     for datum in _values(metrics, "CPUUtilization", "Host", "job/algo-1"):
-        assert any(stay["StartTime"] <= datum.timestamp <= stay["EndTime"] for stay in stays)
+        at = datum.timestamp.replace(tzinfo=UTC)
+        assert any(stay["StartTime"] <= at <= stay["EndTime"] for stay in stays)
 
 
 def test_same_host_and_minute_have_the_same_figures(metrics: JobMetrics, train: Any) -> None:
