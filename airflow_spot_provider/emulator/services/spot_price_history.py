@@ -247,4 +247,6 @@ def _place(token: str | None) -> tuple[datetime, int] | None:
 
 
 def _refused(code: str, message: str) -> ServiceException:
-    return ServiceException(code, message)
+    from moto.ec2.exceptions import EC2ClientError  # moto tells by the class which service's error it is
+
+    return EC2ClientError(code, message)
