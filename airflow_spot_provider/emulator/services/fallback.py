@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import UnknownServiceError
 from moto.core.request import Request
@@ -23,6 +24,30 @@ log = logging.getLogger(__name__)
 INTERNAL_FAILURE = "We encountered an internal error. Please try again."
 _FIRST_ERROR = 400
 _AWS_BODY = re.compile(rb"\s*(\{|\[|<\?xml|<(Error|ErrorResponse|Response)\b)")
+_PARSES = "parse_parameters"
+"""moto's method that reads a request: what fails in it is the client's mistake."""
+
+
+class _Codes(NamedTuple):
+    """What the services of one protocol say.
+
+    :param unknown: to an operation that they have not.
+    :param status: of HTTP, to that.
+    :param malformed: to a request that they cannot read.
+    """
+
+    unknown: str
+    status: int
+    malformed: str
+
+
+_CODES = {
+    "json": _Codes("UnknownOperationException", 400, "SerializationException"),
+    "query": _Codes("InvalidAction", 400, "ValidationError"),
+    "ec2": _Codes("InvalidAction", 400, "InvalidParameterValue"),
+    "rest-json": _Codes("UnknownOperationException", 404, "SerializationException"),
+    "rest-xml": _Codes("NotImplemented", 501, "InvalidArgument"),
+}
 
 
 class Fallback:
@@ -47,9 +72,8 @@ class Fallback:
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """WSGI."""
-        service, operation = called(
-            environ
-        )  # moto reads the body: the form that names the operation is read first
+        # Before moto reads the body, which may be the form that names the operation.
+        service, operation = called(environ)
         self._prepare(service)
         head: list[tuple[str, list[tuple[str, str]]]] = []
 
@@ -65,18 +89,19 @@ class Fallback:
             answering = self._moto.get_application(environ)
         except AttributeError:
             # How moto fails where it finds no backend.
-            message = f"The service {service} is not emulated here"
-            answer = error_answer(environ, "UnknownOperationException", message, _FIRST_ERROR)
-            return respond(answer, start_response)
+            return respond(_no_operation(environ, service, operation), start_response)
         try:
             body = answering(environ, _hold_errors)
         except ConnectionError:
             raise
         except NotImplementedError:
             return respond(_no_operation(environ, service, operation), start_response)
-        except Exception:
-            log.exception("%s:%s could not be answered", service, operation)
-            return respond(error_answer(environ, "InternalFailure", INTERNAL_FAILURE, 500), start_response)
+        except Exception as error:
+            answer = _refused(environ, service, operation, error)
+            if answer is None:
+                log.exception("%s:%s could not be answered", service, operation)
+                answer = error_answer(environ, "InternalFailure", INTERNAL_FAILURE, 500)
+            return respond(answer, start_response)
         if not head:
             return body
         (status, headers), content = head[0], _read(body)
@@ -121,17 +146,31 @@ def _is_of_aws(environ: Any, service: str, headers: Iterable[tuple[str, str]], c
     return bool(_AWS_BODY.match(content)) or (bool(content) and not kind.startswith("text/html"))
 
 
+def _refused(environ: Any, service: str, operation: str, error: Exception) -> Answer | None:
+    """What the client is told of its mistake, over which moto has stumbled; None if it is none of the client's."""
+    if not _exists(service, operation):
+        return _no_operation(environ, service, operation)
+    if any(frame.f_code.co_name == _PARSES for frame, _ in traceback.walk_tb(error.__traceback__)):
+        code = _CODES.get(_protocol(service), _CODES["json"]).malformed
+        message = f"The request of {service}:{operation} has a member of another type than it takes"
+        return error_answer(environ, code, message, _FIRST_ERROR)
+    return None
+
+
+def _exists(service: str, operation: str) -> bool:
+    """Whether the service has such an operation; taken to be so of REST services, where paths stand for names, and of unknown ones."""
+    try:
+        model = service_model(service)
+    except UnknownServiceError:
+        return True
+    return model.metadata["protocol"].startswith("rest") or operation in model.operation_names
+
+
 def _no_operation(environ: Any, service: str, operation: str) -> Answer:
     name = _operation_name(environ, service, operation)
-    protocol = _protocol(service)
-    code, status = {
-        "query": ("InvalidAction", 400),
-        "ec2": ("InvalidAction", 400),
-        "rest-xml": ("NotImplemented", 501),
-        "rest-json": ("UnknownOperationException", 404),
-    }.get(protocol, ("UnknownOperationException", 400))
+    codes = _CODES.get(_protocol(service), _CODES["json"])
     message = f"The operation {service}:{name} is not emulated here, or not with these parameters"
-    return error_answer(environ, code, message, status)
+    return error_answer(environ, codes.unknown, message, codes.status)
 
 
 def _protocol(service: str) -> str:
@@ -143,7 +182,7 @@ def _protocol(service: str) -> str:
 
 def _operation_name(environ: Any, service: str, operation: str) -> str:
     """The operation's name; REST requests have it in their method and path only."""
-    if " " not in operation and service != "s3":
+    if not _protocol(service).startswith("rest"):
         return operation
     try:
         found, _ = get_service_router(service).match(Request(dict(environ)))

@@ -57,7 +57,7 @@ class JobMetrics:
     ) -> Iterator[MetricDatum]:
         """One entry for each metric that there is, as ListMetrics tells them."""
         now = self._clock.now()
-        asked = {entry["Name"]: entry.get("Value") for entry in wanted}
+        asked = {entry.get("Name"): entry.get("Value") for entry in wanted}
         for job in list(self._jobs(account_id, region).values()):
             if not asked.keys() - {_JOB} and asked.get(_JOB) in (None, job.spec.name):
                 for metric in list(job.record.metric_history):
@@ -76,7 +76,7 @@ class JobMetrics:
         """The values of one metric; none unless exactly its dimensions are named, as CloudWatch has it."""
         if len(dimensions) != 1:
             return
-        kind, value = dimensions[0]["Name"], dimensions[0]["Value"]
+        kind, value = dimensions[0].get("Name"), str(dimensions[0].get("Value"))
         job = self._jobs(account_id, region).get(value.partition("/")[0])
         if job is None:
             return
@@ -131,9 +131,11 @@ def install_job_metrics(jobs: Jobs, clock: Clock) -> None:
     def _data(
         of_moto: Callable[..., Any], self: CloudWatchBackend, queries: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        asked = [query["MetricStat"]["Metric"] for query in queries if "MetricStat" in query]
+        asked = [query["MetricStat"].get("Metric") or {} for query in queries if query.get("MetricStat")]
         ours = [metric for metric in asked if metric.get("Namespace") == NAMESPACE]
-        view = _with(self, [(metric["MetricName"], metric.get("Dimensions") or ()) for metric in ours])
+        view = _with(
+            self, [(str(metric.get("MetricName")), metric.get("Dimensions") or ()) for metric in ours]
+        )
         return of_moto(view if ours else self, queries, *args, **kwargs)
 
     _replace("get_filtered_metrics", _filtered)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -35,7 +34,8 @@ def checked(service: str, operations: Mapping[str, Operation], refusal: Refusal)
             known = {key: value for key, value in sent.items() if key in shape.members}  # AWS ignores others
             report = ParamValidator().validate(known, shape)
             if report.has_errors():
-                raise refusal(report.generate_report().splitlines()[0])
+                # Without the value, and without the Python types that botocore names.
+                raise refusal(report.generate_report().splitlines()[0].partition(", value: ")[0])
             for member, value in known.items():
                 allowed = getattr(shape.members[member], "enum", None)
                 if allowed and value not in allowed:
@@ -64,7 +64,7 @@ def sliced(
     :param largest: how many a page has at most.
     """
     size = sent.get("MaxResults", largest)
-    if not 1 <= size <= largest:
+    if isinstance(size, bool) or not 1 <= size <= largest:
         raise refusal(f"A page has 1 to {largest} entries; {size} were asked for")
     start = _place(sent.get("NextToken"), bad_token)
     end = start + size
@@ -82,6 +82,6 @@ def _place(token: str | None, bad_token: Refusal) -> int:
         word, _, place = base64.b64decode(token, validate=True).decode().partition(" ")
         if word == "from" and place.isdecimal():
             return int(place)
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise bad_token(f"The token is not valid: {token}") from None
     raise bad_token(f"The token is not valid: {token}")

@@ -40,8 +40,8 @@ class Policy:
         read = json.loads(self.document)
         statements = read.get("Statement") if isinstance(read, dict) else None
         statements = [statements] if isinstance(statements, dict) else statements
-        if not isinstance(statements, list) or not all(isinstance(entry, dict) for entry in statements):
-            raise ValueError("a policy is a JSON object with a Statement")
+        if not isinstance(statements, list) or not all(_is_statement(entry) for entry in statements):
+            raise ValueError("a policy is a JSON object with a Statement, whose Effect is Allow or Deny")
         return statements
 
 
@@ -91,6 +91,13 @@ def decide(policies: Iterable[Policy], question: Question) -> Decision:
                 (allowing if statement.get("Effect") == "Allow" else denying).append(policy)
     effect = EXPLICIT_DENY if denying else ALLOWED if allowing else IMPLICIT_DENY
     return Decision(effect, _once(denying or allowing), sorted(missing))
+
+
+def _is_statement(entry: Any) -> bool:
+    if not isinstance(entry, dict) or entry.get("Effect") not in ("Allow", "Deny"):
+        return False
+    condition = entry.get("Condition") or {}
+    return isinstance(condition, dict) and all(isinstance(block, dict) for block in condition.values())
 
 
 def _once(policies: list[Policy]) -> list[Policy]:

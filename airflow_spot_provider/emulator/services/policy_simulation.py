@@ -100,7 +100,7 @@ def _answer(sent: Mapping[str, Any], policies: list[Policy], boundary: list[Poli
             except ValueError as error:
                 raise InvalidInput(f"A policy is malformed: {error}") from error
             results.append(_result(question, decision, limit))
-    place = {"MaxResults": sent.get("MaxItems") or _PAGE, "NextToken": sent.get("Marker")}
+    place = {"MaxResults": sent.get("MaxItems", _PAGE), "NextToken": sent.get("Marker")}
     page, marker = sliced(results, place, refusal=InvalidInput, bad_token=InvalidInput, largest=_LARGEST_PAGE)
     return ActionResult({"EvaluationResults": page, "IsTruncated": marker is not None, "Marker": marker})
 

@@ -6,7 +6,6 @@ Source: `DescribeSpotPriceHistory <https://docs.aws.amazon.com/AWSEC2/latest/API
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -242,7 +241,7 @@ def _place(token: str | None) -> tuple[datetime, int] | None:
     try:
         end, place = json.loads(base64.b64decode(token, validate=True))
         return datetime.fromtimestamp(end, UTC), max(0, int(place))
-    except (binascii.Error, ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         raise _refused("InvalidPaginationToken", f"The token is not valid: {token}") from None
 
 

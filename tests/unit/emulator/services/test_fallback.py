@@ -155,6 +155,12 @@ def test_answers_of_motos_own_pass_as_they_are(
     assert _ask(_answering(status, content, kind), environ) == (status, content.decode())
 
 
+def test_crash_of_a_service_that_botocore_does_not_know_is_an_internal_failure() -> None:
+    status, body = _ask(_failing(KeyError("x")), _environ("elasticloadbalancing", **_form("DescribeNothing")))
+    assert status.startswith("500")
+    assert "InternalFailure" in body
+
+
 def test_answer_passes_in_a_stream() -> None:
     handed_on: list[int] = []
 
@@ -186,3 +192,25 @@ def test_what_a_service_needs_is_loaded_before_its_first_call_and_once() -> None
     for service in ("sqs", "ec2", "ec2"):
         fallback(_environ(service), lambda *_: None)
     assert done == ["ec2"]
+
+
+def parse_parameters(_environ: Any, _start_response: Any) -> Any:
+    """Stumbles where moto reads a request."""
+    raise ValueError("invalid literal for int() with base 10: 'x'")
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "code"),
+    [
+        ("iam", "SimulateCustomPolicy", "ValidationError"),
+        ("ec2", "DescribeSpotPriceHistory", "InvalidParameterValue"),
+        ("iam", "GetNothing", "InvalidAction"),
+    ],
+)
+def test_request_that_cannot_be_read_is_the_mistake_of_the_client(
+    service: str, action: str, code: str
+) -> None:
+    status, body = _ask(parse_parameters, _environ(service, **_form(action)))
+    assert status.startswith("400")
+    assert f"<Code>{code}</Code>" in body
+    assert "literal" not in body

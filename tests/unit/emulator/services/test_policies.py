@@ -89,7 +89,18 @@ def test_condition_keys_that_are_not_known_are_told() -> None:
     assert decide([policy], Question("iam:PassRole")).missing == ["iam:PassedToService"]
 
 
-@pytest.mark.parametrize("document", ["", "[]", "{}", '{"Statement": 1}', '{"Statement": ["x"]}'])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"Statement": 1}',
+        '{"Statement": ["x"]}',
+        '{"Statement": {"Effect": "Maybe"}}',
+        '{"Statement": {"Effect": "Deny", "Condition": [1]}}',
+    ],
+)
 def test_what_is_no_policy_is_said(document: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         decide([Policy("p", "role", document)], Question("s3:GetObject"))

@@ -1,0 +1,1 @@
+"""Automatic model tuning: training jobs that look for the best hyperparameters."""
