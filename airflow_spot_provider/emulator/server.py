@@ -10,7 +10,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,9 @@ from airflow_spot_provider.emulator.control.api import ControlAPI
 from airflow_spot_provider.emulator.control.calls import CallLog
 from airflow_spot_provider.emulator.control.faults import Faults
 from airflow_spot_provider.emulator.control.front import Front
-from airflow_spot_provider.emulator.instances.instance import Fleet
+from airflow_spot_provider.emulator.instances import sandbox
+from airflow_spot_provider.emulator.instances.container import Surroundings
+from airflow_spot_provider.emulator.instances.fleet import Fleet
 from airflow_spot_provider.emulator.instances.storage import S3Storage
 from airflow_spot_provider.emulator.instances.warden import Warden
 from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
@@ -79,9 +83,10 @@ class Server:
         self._events = TrainingEvents(self._clock, seed=settings.seed)
         self._registry, quotas = self._jobs(settings, market, folder)
         calls, faults = CallLog(), Faults(lambda changed: self._events.set(changed.events, changed.seed))
-        moto: WSGI = Fallback(DomainDispatcherApplication(create_backend_app))
-        catalog = default_catalog()
-        install_spot_price_history(self._registry.world.prices, catalog, self._clock, market.zones)
+        catalog, prices = default_catalog(), self._registry.world.prices
+        # moto's EC2 takes a second to load: it waits for its first call.
+        spot_prices = partial(install_spot_price_history, prices, catalog, self._clock, market.zones)
+        moto: WSGI = Fallback(DomainDispatcherApplication(create_backend_app), {"ec2": spot_prices})
         install_policy_simulation()
         install_job_metrics(self._registry.of, self._clock)
         if self._keeper is not None:
@@ -112,13 +117,21 @@ class Server:
 
     def _jobs(self, settings: Settings, market: MarketSettings, folder: Path) -> tuple[Registry, Quotas]:
         """The training jobs, and all that they need."""
-        fleet = Fleet(
-            clock=self._clock,
+        surroundings = Surroundings(
             storage=S3Storage(_s3(self.endpoint_url)),
             endpoint_url=self.endpoint_url,
-            folder=folder,
             warden=self._warden,
+            own_view=sandbox.is_available(),
         )
+        fleet = Fleet(
+            clock=self._clock,
+            surroundings=surroundings,
+            folder=folder,
+            images=settings.images,
+            grace_seconds=settings.grace_seconds,
+        )
+        if self._keeper is not None:
+            fleet = replace(fleet, written=self._keeper.objects.keep, keep_line=self._keeper.log_lines.keep)
         prices = SpotPrices(settings.seed)
         world = World(
             clock=self._clock,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,8 @@ DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 LIFECYCLE_TAG = "emulator:lifecycle"
 TRAINING_SECONDS_TAG = "emulator:training-seconds"
 CHECKPOINT_SECONDS_TAG = "emulator:checkpoint-seconds"
+VOLUME_BYTES_TAG = "emulator:volume-bytes"
+DEFAULT_VOLUME_GB = 30
 DEFAULT_TRAINING_SECONDS = 60.0
 """How long a job without a script trains."""
 
@@ -112,6 +115,41 @@ class JobSpec:
         """HyperParameters."""
         return self._member("HyperParameters")
 
+    def plain_hyperparameter(self, name: str) -> str:
+        """A hyperparameter as it was meant: the SageMaker SDK encodes a string as JSON, quotes and all."""
+        return plain(self.hyperparameters.get(name, ""))
+
+    @property
+    def input_mode(self) -> str:
+        """AlgorithmSpecification.TrainingInputMode."""
+        return str(self._member("AlgorithmSpecification").get("TrainingInputMode") or "File")
+
+    @property
+    def checkpoint_path(self) -> str:
+        """CheckpointConfig.LocalPath: where a script finds its checkpoints."""
+        return str(self._member("CheckpointConfig").get("LocalPath") or "/opt/ml/checkpoints")
+
+    @property
+    def volume_bytes(self) -> float:
+        """What fits on an instance: VolumeSizeInGB, or what its tag ``emulator:volume-bytes`` says."""
+        value = self._tag(VOLUME_BYTES_TAG)
+        if value is not None and value.isdigit():
+            return float(value)
+        return float(self._member("ResourceConfig").get("VolumeSizeInGB") or DEFAULT_VOLUME_GB) * 2**30
+
+    @property
+    def hosts(self) -> list[tuple[str, str]]:
+        """Each of its hosts: the instance type, and the instance group's name if it has groups."""
+        resources = self._member("ResourceConfig")
+        groups = resources.get("InstanceGroups")
+        if groups:
+            return [
+                (str(group["InstanceType"]), str(group["InstanceGroupName"]))
+                for group in groups
+                for _ in range(int(group["InstanceCount"]))
+            ]
+        return [(kind, "") for kind, count in self.instances.items() for _ in range(count)] or [("", "")]
+
     @property
     def metric_definitions(self) -> Sequence[Mapping[str, str]]:
         """AlgorithmSpecification.MetricDefinitions."""
@@ -150,6 +188,15 @@ class JobSpec:
 
     def _tag(self, key: str) -> str | None:
         return next((tag["Value"] for tag in self.tags if tag["Key"] == key), None)
+
+
+def plain(value: str) -> str:
+    """A string as it was meant, of which the SageMaker SDK may have made JSON."""
+    try:
+        decoded = json.loads(value)
+    except ValueError:
+        return value
+    return decoded if isinstance(decoded, str) else value
 
 
 def _seconds(value: str) -> float:

@@ -22,6 +22,12 @@ class Storage(Protocol):
     def holds(self, uri: str) -> bool:
         """Whether there is anything under a prefix."""
 
+    def entries(self, uri: str) -> list[tuple[str, str]]:
+        """The objects under a prefix in the order of their keys, and each one's path below it."""
+
+    def read(self, uri: str) -> bytes:
+        """The content of one object."""
+
     def download_file(self, uri: str, path: Path) -> None:
         """Download one object."""
 
@@ -50,6 +56,21 @@ class S3Storage:
             return next(self._keys(uri), None) is not None
         except TrainingProblem:
             return False
+
+    def entries(self, uri: str) -> list[tuple[str, str]]:
+        """The objects under a prefix in the order of their keys, and each one's path below it."""
+        bucket, prefix = _split(uri)
+        keys = (key for key in self._keys(uri) if not key.endswith("/"))  # not the folders' own markers
+        return [(f"s3://{bucket}/{key}", _relative(key, prefix)) for key in sorted(keys)]
+
+    def read(self, uri: str) -> bytes:
+        """The content of one object."""
+        bucket, key = _split(uri)
+        try:
+            content: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            raise TrainingProblem(f"ClientError: No S3 object found under {uri}") from error
+        return content
 
     def download_file(self, uri: str, path: Path) -> None:
         """Download one object."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow_spot_provider.emulator.spec import JobSpec
+from airflow_spot_provider.emulator.instances.inputs import Channel
+from airflow_spot_provider.emulator.spec import JobSpec, plain
 
-HOST = "algo-1"
 _PASSED_ON = (
     "PATH",
     "HOME",
@@ -24,28 +26,42 @@ _PASSED_ON = (
 )
 
 
-def has_script(spec: JobSpec) -> bool:
-    """Whether there is a script to run."""
-    settings = Settings(spec)
-    return bool(settings.program and settings.submit_directory)
-
-
 class Settings:
-    """The settings of one job's script, in script mode.
+    """The settings of one job's program on one of its hosts.
 
     :param spec: the job.
+    :param channels: its channels, as this host sees them.
+    :param number: of the host, from 0.
     """
 
-    def __init__(self, spec: JobSpec) -> None:
+    def __init__(self, spec: JobSpec, channels: Sequence[Channel] = (), number: int = 0) -> None:
         self._spec = spec
+        self._channels = channels
+        self._hosts = [host_name(number) for number in range(len(spec.hosts))]
+        self._host = host_name(number)
+        instance_type, group = spec.hosts[number]
+        groups = list(dict.fromkeys(spec.hosts))
         self._resources = {
-            "current_host": HOST,
-            "current_instance_type": spec.instance_type,
-            "hosts": [HOST],
+            "current_host": self._host,
+            "current_instance_type": instance_type,
+            "current_group_name": group or "homogeneousCluster",
+            "hosts": self._hosts,
+            "instance_groups": [
+                {
+                    "instance_group_name": name or "homogeneousCluster",
+                    "instance_type": kind,
+                    "hosts": [
+                        host
+                        for host, entry in zip(self._hosts, spec.hosts, strict=True)
+                        if entry == (kind, name)
+                    ],
+                }
+                for kind, name in groups
+            ],
             "network_interface_name": "lo",
         }
         self._parameters = {
-            name: _plain(value)
+            name: plain(value)
             for name, value in spec.hyperparameters.items()
             if not name.startswith("sagemaker_")
         }
@@ -53,12 +69,12 @@ class Settings:
     @property
     def program(self) -> str:
         """The hyperparameter ``sagemaker_program``: the script's name."""
-        return _plain(self._spec.hyperparameters.get("sagemaker_program", ""))
+        return self._spec.plain_hyperparameter("sagemaker_program")
 
     @property
     def submit_directory(self) -> str:
         """The hyperparameter ``sagemaker_submit_directory``: a tar.gz on S3 with the script in it."""
-        return _plain(self._spec.hyperparameters.get("sagemaker_submit_directory", ""))
+        return self._spec.plain_hyperparameter("sagemaker_submit_directory")
 
     @property
     def arguments(self) -> list[str]:
@@ -70,21 +86,24 @@ class Settings:
         return {
             "hyperparameters": dict(self._spec.hyperparameters),
             "resourceconfig": self._resources,
-            "inputdataconfig": self._channels(),
+            "inputdataconfig": self._channel_configs,
             "checkpointconfig": self._spec.request.get("CheckpointConfig") or {},
         }
 
-    def environment(self, root: Path, endpoint_url: str) -> dict[str, str]:
-        """The script's environment: of the server's own, no more than any process needs.
+    def environment(self, root: Path, checkpoints: Path, endpoint_url: str) -> dict[str, str]:
+        """The program's environment: of the server's own, no more than any process needs.
 
-        :param root: stands for ``/opt/ml``.
+        :param root: where the program sees what is at ``/opt/ml`` in a container.
+        :param checkpoints: where it sees its checkpoints.
         :param endpoint_url: the emulator's own, so that the script can use AWS.
         """
-        channels = list(self._channels())
+        channels = [channel.name for channel in self._channels]
         parameters = {name: _decoded(value) for name, value in self._parameters.items()}
         folders = {name: str(root / "input/data" / name) for name in channels}
         return {
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            # python is the one that runs the emulator, in an entry point too.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "AWS_ACCESS_KEY_ID": "emulator",
@@ -101,25 +120,25 @@ class Settings:
             "SM_INPUT_DIR": str(root / "input"),
             "SM_INPUT_CONFIG_DIR": str(root / "input/config"),
             # The real container has one fixed path, /opt/ml/checkpoints, and no variable for it.
-            "SM_CHECKPOINT_DIR": str(root / "checkpoints"),
+            "SM_CHECKPOINT_DIR": str(checkpoints),
             "SM_MODULE_DIR": self.submit_directory,
             "SM_MODULE_NAME": Path(self.program).stem,
             "SM_USER_ENTRY_POINT": self.program,
             "SM_USER_ARGS": json.dumps(self.arguments),
             "SM_CHANNELS": json.dumps(channels),
-            "SM_HOSTS": json.dumps([HOST]),
-            "SM_CURRENT_HOST": HOST,
-            "SM_CURRENT_INSTANCE_TYPE": self._spec.instance_type,
+            "SM_HOSTS": json.dumps(self._hosts),
+            "SM_CURRENT_HOST": self._host,
+            "SM_CURRENT_INSTANCE_TYPE": self._resources["current_instance_type"],
             "SM_NUM_CPUS": str(os.cpu_count() or 1),
             "SM_NUM_GPUS": "0",
             "SM_HPS": json.dumps(parameters),
             "SM_RESOURCE_CONFIG": json.dumps(self._resources),
-            "SM_INPUT_DATA_CONFIG": json.dumps(self._channels()),
+            "SM_INPUT_DATA_CONFIG": json.dumps(self._channel_configs),
             "SM_TRAINING_ENV": json.dumps(
                 {
                     "channel_input_dirs": folders,
-                    "current_host": HOST,
-                    "hosts": [HOST],
+                    "current_host": self._host,
+                    "hosts": self._hosts,
                     "hyperparameters": parameters,
                     "job_name": self._spec.name,
                     "model_dir": str(root / "model"),
@@ -131,25 +150,18 @@ class Settings:
             **(self._spec.request.get("Environment") or {}),
         }
 
-    def _channels(self) -> dict[str, Any]:
-        return {
-            channel["ChannelName"]: {
-                "TrainingInputMode": channel.get("InputMode", "File"),
-                "S3DistributionType": "FullyReplicated",
-                "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-            }
-            for channel in self._spec.channels
-        }
+    @property
+    def _channel_configs(self) -> dict[str, Any]:
+        return {channel.name: channel.config for channel in self._channels}
+
+
+def host_name(number: int) -> str:
+    """The name of a host, from its number, which counts from 0."""
+    return f"algo-{number + 1}"
 
 
 def _variable(name: str) -> str:
     return re.sub(r"\W", "_", name).upper()
-
-
-def _plain(value: str) -> str:
-    """A hyperparameter as it was meant: the SageMaker SDK encodes a string as JSON, quotes and all."""
-    decoded = _decoded(value)
-    return decoded if isinstance(decoded, str) else value
 
 
 def _decoded(value: str) -> Any:

@@ -261,6 +261,7 @@ class TrainingJob:
             line=lambda line: self.record.read_metrics(line, self._clock.now()),
             checkpoint=lambda: self._in_training(stay, self._checkpoint_written),
             exited=lambda status: self._in_training(stay, lambda: self._script_ended(status)),
+            failed=lambda reason: self._in_training(stay, lambda: self._give_up(reason)),
         )
         self._instance = self._world.launch(self.spec, stay, listener)
 
@@ -305,18 +306,23 @@ class TrainingJob:
         if status != 0:
             said = instance.failure()
             reason = f"AlgorithmError: ExecuteUserScriptError: {said or 'the script failed'}"
-            phase = self._enter("Uploading")
-
-            def _then(ending: Ending) -> None:
-                self.stays.end(self._clock.now(), "failed", ending)
-                self._end("Failed", "Failed", f"{reason[:1000]}, exit code: {status}")
-
-            self._work(phase, instance.end, _then)
+            self._give_up(f"{reason[:1000]}, exit code: {status}")
         elif self.course.stay.end is End.DONE:
             self._upload()
         elif self.course.stay.end is End.INTERRUPTED:
             # The instance was lost before the upload: what the script did since its last checkpoint counts for nothing.
             self._interrupt()
+
+    def _give_up(self, reason: str) -> None:
+        """It cannot go on, for a reason that lies with the user."""
+        assert self._instance is not None
+        phase = self._enter("Uploading")
+
+        def _then(ending: Ending) -> None:
+            self.stays.end(self._clock.now(), "failed", ending)
+            self._end("Failed", "Failed", reason)
+
+        self._work(phase, self._instance.end, _then)
 
     def _fail_as_planned(self) -> None:
         """SageMaker's own failure: the one kind that a RetryStrategy is for."""

@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import re
+import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from jsonpath_ng.ext.parser import parse
 from moto.events.models import Rule, events_backends
 from moto.logs.models import logs_backends
-from moto.sqs.models import sqs_backends
+from moto.sqs.models import Message, sqs_backends
 from moto.utilities.arns import parse_arn
 
 log = logging.getLogger(__name__)
@@ -52,11 +53,8 @@ def deliver(event: Event, at: datetime) -> None:
 def _send(rule: Rule, target: Mapping[str, Any], event: Event, at: datetime) -> None:
     arn = parse_arn(target["Arn"])
     if arn.service == "sqs":
-        sqs_backends[arn.account][arn.region].send_message(
-            queue_name=arn.resource_id,
-            message_body=_input_of(target, event),
-            group_id=(target.get("SqsParameters") or {}).get("MessageGroupId"),
-        )
+        group_id = (target.get("SqsParameters") or {}).get("MessageGroupId")
+        _send_to_queue(arn.account, arn.region, arn.resource_id, _input_of(target, event), group_id)
     elif arn.service == "logs":
         group = logs_backends[arn.account][arn.region].groups[arn.resource_id.removesuffix(":*")]
         if event["id"] not in group.streams:
@@ -69,6 +67,18 @@ def _send(rule: Rule, target: Mapping[str, Any], event: Event, at: datetime) -> 
         alone.targets = [dict(target)]
         times = {"time": at.timestamp(), "ingestion-time": at.timestamp()}
         alone.send_to_targets({**copy.deepcopy(event), **times})  # type: ignore[typeddict-item]  # that shape, as a dict
+
+
+def _send_to_queue(account_id: str, region: str, name: str, body: str, group_id: str | None) -> None:
+    backend = sqs_backends[account_id][region]
+    queue = backend.get_queue(name)
+    if queue.fifo_queue:
+        backend.send_message(queue_name=name, message_body=body, group_id=group_id)
+        return
+    # moto's own way looks at every message that waits in the queue for each one that comes.
+    message = Message(str(uuid.uuid4()), body)
+    message.mark_sent(delay_seconds=queue.delay_seconds)  # type: ignore[attr-defined]  # moto sets it by its name
+    queue.add_message(message)
 
 
 def _input_of(target: Mapping[str, Any], event: Event) -> str:

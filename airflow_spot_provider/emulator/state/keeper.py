@@ -15,6 +15,7 @@ from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
 from airflow_spot_provider.emulator.jobs.world import World
 from airflow_spot_provider.emulator.state.files import write_whole
 from airflow_spot_provider.emulator.state.jobs import job_from_json, job_to_json
+from airflow_spot_provider.emulator.state.log_lines import LogKeeper
 from airflow_spot_provider.emulator.state.objects import ObjectStore
 from airflow_spot_provider.emulator.state.requests import RequestJournal
 from airflow_spot_provider.emulator.wire.protocol import caller_of
@@ -33,6 +34,7 @@ class Keeper:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.objects = ObjectStore(folder / "s3")
+        self.log_lines = LogKeeper(folder / "log-lines.jsonl")
         self._journal = RequestJournal(folder / "requests.jsonl")
         about = folder / "state.json"
         if about.exists():
@@ -96,6 +98,7 @@ class Keeper:
     def restore(self, moto: WSGI) -> None:
         """Give moto back what it held."""
         self.objects.restore()
+        self.log_lines.restore()
         self._journal.make_again(moto)
 
     def jobs(self, world: World) -> list[TrainingJob]:

@@ -25,10 +25,8 @@ def not_improving(losses: Sequence[float]) -> int:
     """
     count, best = 0, None
     for loss in losses:
-        if best is None or loss < best and best - loss >= IMPROVEMENT * abs(best):
-            best, count = loss, 0
-        else:
-            count += 1
+        count = 0 if best is None or (loss < best and best - loss >= IMPROVEMENT * abs(best)) else count + 1
+        best = loss if best is None else min(best, loss)
     return count
 
 
@@ -59,11 +57,12 @@ def failure_of(*, ended: int, completed: int, evaluated: int, is_last: bool) -> 
     """
     if evaluated or not ended or (ended < _ATTEMPTS and not is_last):
         return None
+    attempts = ended if is_last else _ATTEMPTS
     if completed:
         return (
-            f"No objective metrics found after running {ended} training jobs. Please ensure that the custom algorithm is "
+            f"No objective metrics found after running {attempts} training jobs. Please ensure that the custom algorithm is "
             "emitting the objective metric as defined by the regular expression provided."
         )
     if is_last:
         return f"All training jobs failed. {_SEE_FAILURES}"
-    return f"No training job succeeded after {ended} attempts. {_SEE_FAILURES}"
+    return f"No training job succeeded after {attempts} attempts. {_SEE_FAILURES}"

@@ -32,6 +32,7 @@ _TAKEN_OVER = (
 )
 _EPOCHS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
 """Static hyperparameters that stand for MaxResource where it is not given."""
+_MOST_EPOCHS = 20_000
 
 
 class Definition:
@@ -55,7 +56,9 @@ class Definition:
     @cached_property
     def objective(self) -> Objective | None:
         """TuningObjective, or the tuning job's."""
-        objective = self.request.get("TuningObjective") or self._config.get("HyperParameterTuningJobObjective")
+        objective = self.request.get("TuningObjective") or self._config.get(
+            "HyperParameterTuningJobObjective"
+        )
         return objective and Objective(objective["MetricName"], minimize=objective["Type"] == "Minimize")
 
     @property
@@ -78,7 +81,9 @@ class Definition:
         :param values: the hyperparameters that are tuned.
         :param tags: the tuning job's, which all its training jobs have.
         """
-        request = {member: self.request[member] for member in _TAKEN_OVER if self.request.get(member) is not None}
+        request = {
+            member: self.request[member] for member in _TAKEN_OVER if self.request.get(member) is not None
+        }
         request |= {
             "TrainingJobName": name,
             "HyperParameters": self.static_hyperparameters | dict(values),
@@ -98,9 +103,14 @@ class Definition:
         resources = self.request.get("ResourceConfig")
         if resources is not None:
             return dict(resources)
-        flexible = dict(self.request.get("HyperParameterTuningResourceConfig") or {})
-        flexible.pop("AllocationStrategy", None)
-        return flexible | dict(next(iter(flexible.pop("InstanceConfigs", None) or ()), {}))
+        flexible = self.request.get("HyperParameterTuningResourceConfig") or {}
+        shared = {
+            name: value
+            for name, value in flexible.items()
+            if name not in ("AllocationStrategy", "InstanceConfigs")
+        }
+        preferred: Mapping[str, Any] = next(iter(flexible.get("InstanceConfigs") or ()), {})
+        return {**shared, **preferred}
 
     def _strategy(self, seed: str) -> Strategy:
         match self._config["Strategy"]:
@@ -121,14 +131,15 @@ class Definition:
         if highest is None:
             static = self.request.get("StaticHyperParameters") or {}
             stated = (static[name].strip('"') for name in _EPOCHS if name in static)
-            highest = next((int(each) for each in stated if each.isdigit()), None)
+            highest = next((int(each) for each in stated if each.isdecimal()), None)
         if highest is None:
             raise ValidationException(
                 "The Hyperband strategy needs a MaxResource in HyperbandStrategyConfig, or one of the static hyperparameters "
                 f"{', '.join(_EPOCHS)}"
             )
-        if highest < lowest:
+        if not lowest <= highest <= _MOST_EPOCHS:
             raise ValidationException(
-                f"The MaxResource of HyperbandStrategyConfig ({highest}) must not be less than its MinResource ({lowest})"
+                f"The MaxResource of HyperbandStrategyConfig ({highest}) must not be less than its MinResource ({lowest}), nor "
+                f"greater than {_MOST_EPOCHS}"
             )
         return lowest, highest

@@ -17,6 +17,7 @@ LINEAR, LOGARITHMIC, REVERSE_LOGARITHMIC = "Linear", "Logarithmic", "ReverseLoga
 _WIDE = 100.0
 """A range whose ends are this far apart is searched on a logarithmic scale where the scale is left to SageMaker."""
 _AROUND_HINT = 10.0
+_ENDS = ("MinValue", "MaxValue")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class NumericRange:
     def value_at(self, place: float) -> str:
         """The value at a place, as a hyperparameter is written."""
         low, high = self._ends
-        value = self._unscaled(self._scaled(low) + place * (self._scaled(high) - self._scaled(low)))
+        value = self._unscaled((1 - place) * self._scaled(low) + place * self._scaled(high))
         if self.integer:
             return str(min(max(round(value), math.ceil(self.low)), math.floor(self.high)))
         return repr(min(max(value, self.low), self.high))
@@ -120,7 +121,11 @@ def _numeric(entry: Mapping[str, Any], *, integer: bool) -> NumericRange:
     kind = "IntegerParameterRanges" if integer else "ContinuousParameterRanges"
     low, high = (_number(entry[end], f"{kind}: the {end} of {name}", integer=integer) for end in _ENDS)
     if low > high:
-        raise ValidationException(f"{kind}: the MinValue of {name} ({low:g}) is above its MaxValue ({high:g})")
+        raise ValidationException(
+            f"{kind}: the MinValue of {name} ({low:g}) is above its MaxValue ({high:g})"
+        )
+    if not math.isfinite(high - low):
+        raise ValidationException(f"{kind}: the range of {name} is too wide to be searched; bring its ends nearer")
     if scaling == LOGARITHMIC and low <= 0:
         raise ValidationException(
             f"{kind}: the ScalingType Logarithmic of {name} needs a MinValue greater than 0; it is {low:g}"
@@ -132,9 +137,6 @@ def _numeric(entry: Mapping[str, Any], *, integer: bool) -> NumericRange:
     if scaling == "Auto":
         scaling = LOGARITHMIC if low > 0 and high / low >= _WIDE else LINEAR
     return NumericRange(name, low, high, scaling, integer)
-
-
-_ENDS = ("MinValue", "MaxValue")
 
 
 def _number(text: str, what: str, *, integer: bool) -> float:
@@ -154,10 +156,10 @@ def _around(entry: Mapping[str, Any]) -> Range:
         number = float(hint)
     except ValueError:
         return CategoricalRange(name, (hint,))
-    if not math.isfinite(number) or number == 0:
-        return CategoricalRange(name, (hint,))
-    integer = hint.strip().lstrip("+-").isdigit()
     low, high = sorted((number / _AROUND_HINT, number * _AROUND_HINT))
+    if not math.isfinite(high - low) or low == high:
+        return CategoricalRange(name, (hint,))
+    integer = number == int(number) and "." not in hint
     if integer:
         low, high = float(math.ceil(low)), float(math.floor(high))
     return NumericRange(name, low, high, LOGARITHMIC if low > 0 else LINEAR, integer)

@@ -32,10 +32,12 @@ class TuningJobSpec:
         self.config: Mapping[str, Any] = request["HyperParameterTuningJobConfig"]
         given = self.config.get("RandomSeed")
         drawn_from = f"{seed}/{self.name}" if given is None else str(given)
-        single = request.get("TrainingJobDefinition")
-        definitions = [single] if single is not None else request.get("TrainingJobDefinitions") or ()
-        if not definitions:
-            raise ValidationException("Either TrainingJobDefinition or TrainingJobDefinitions must be given")
+        single, several = request.get("TrainingJobDefinition"), request.get("TrainingJobDefinitions")
+        if bool(single) == bool(several):
+            raise ValidationException(
+                "Either TrainingJobDefinition or TrainingJobDefinitions must be given, and not both"
+            )
+        definitions = [single] if single else several or ()
         self.definitions = [Definition(each, self.config, drawn_from) for each in definitions]
 
     @property

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_spot_provider.emulator.clock import SteppedClock
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
-from airflow_spot_provider.emulator.instances.instance import SimulatedInstance
+from airflow_spot_provider.emulator.instances.simulated import SimulatedInstance
 from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
 from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
 from airflow_spot_provider.emulator.jobs.world import World
@@ -41,6 +41,23 @@ class FolderStorage:
             return self._path(uri).exists()
         except TrainingProblem:
             return False
+
+    def entries(self, uri: str) -> list[tuple[str, str]]:
+        source = self._path(uri)
+        files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else []
+        return [
+            (f"{uri.rstrip('/')}/{name}", name)
+            for file in files
+            for name in [file.relative_to(source).as_posix()]
+        ]
+
+    def read(self, uri: str) -> bytes:
+        return self._path(uri).read_bytes()
+
+    def write(self, uri: str, content: bytes) -> None:
+        target = self._path(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
 
     def download_file(self, uri: str, path: Path) -> None:
         shutil.copyfile(self._path(uri), path)

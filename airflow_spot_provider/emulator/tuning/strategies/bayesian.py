@@ -48,7 +48,9 @@ class BayesianSearch:
             )
         drawn = study.ask(space).params
         return {
-            each.name: drawn[each.name] if isinstance(each, CategoricalRange) else each.value_at(drawn[each.name])
+            each.name: drawn[each.name]
+            if isinstance(each, CategoricalRange)
+            else each.value_at(drawn[each.name])
             for each in self._ranges
         }
 

@@ -29,9 +29,11 @@ class Hyperband(RandomSearch):
     def __init__(self, ranges: Sequence[Range], seed: str, *, min_resource: int, max_resource: int) -> None:
         super().__init__(ranges, seed)
         self._max_resource = max_resource
-        self._rungs = [min_resource]
-        while self._rungs[-1] * _REDUCTION < max_resource:
-            self._rungs.append(self._rungs[-1] * _REDUCTION)
+        self._rungs: list[int] = []
+        rung = min_resource
+        while rung < max_resource:
+            self._rungs.append(rung)
+            rung *= _REDUCTION
 
     def is_to_stop(self, trial: Trial, trials: Sequence[Trial]) -> bool:
         """Whether a trial has used up its epochs, or is not in the better third at the rung that it has reached."""

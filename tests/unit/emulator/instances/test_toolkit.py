@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from airflow_spot_provider.emulator.instances.toolkit import Settings, has_script
+from airflow_spot_provider.emulator.instances.inputs import Channel
+from airflow_spot_provider.emulator.instances.program import program_of
+from airflow_spot_provider.emulator.instances.toolkit import Settings
 from airflow_spot_provider.emulator.spec import JobSpec
 
 ROOT = Path("/opt/ml")
+CHECKPOINTS = ROOT / "checkpoints"
 
 
 def _spec(request_of: Any, **members: Any) -> JobSpec:
@@ -29,25 +32,25 @@ def test_script_mode_is_understood_with_and_without_the_sdks_quotes(request_of: 
     }
     spec = _spec(request_of, HyperParameters=parameters)
     settings = Settings(spec)
-    assert has_script(spec)
+    assert program_of(spec, {}) is not None
     assert (settings.program, settings.submit_directory) == ("train.py", "s3://bucket/code.tar.gz")
     assert settings.arguments == ["--optimizer", "adam", "--epochs", "3"]
     assert settings.config_files()["hyperparameters"] == parameters
-    environment = settings.environment(ROOT, "http://127.0.0.1:1")
+    environment = settings.environment(ROOT, CHECKPOINTS, "http://127.0.0.1:1")
     assert json.loads(environment["SM_HPS"]) == {"optimizer": "adam", "epochs": 3}
     assert (environment["SM_HP_OPTIMIZER"], environment["SM_HP_EPOCHS"]) == ("adam", "3")
     assert environment["SM_MODULE_NAME"] == "train"
 
 
 def test_job_of_another_image_has_no_script(request_of: Any) -> None:
-    assert not has_script(_spec(request_of, HyperParameters={"sagemaker_program": "train.py"}))
+    assert program_of(_spec(request_of, HyperParameters={"sagemaker_program": "train.py"}), {}) is None
 
 
 def test_script_knows_its_folders_and_its_job(request_of: Any) -> None:
     channel = {"ChannelName": "train-data", "DataSource": {"S3DataSource": {"S3Uri": "s3://bucket/data"}}}
     environment = Settings(
-        _spec(request_of, InputDataConfig=[channel], Environment={"MODE": "full"})
-    ).environment(ROOT, "http://127.0.0.1:1")
+        _spec(request_of, InputDataConfig=[channel], Environment={"MODE": "full"}), [Channel(channel, "File")]
+    ).environment(ROOT, CHECKPOINTS, "http://127.0.0.1:1")
     assert environment["SM_CHANNEL_TRAIN_DATA"] == "/opt/ml/input/data/train-data"
     assert json.loads(environment["SM_CHANNELS"]) == ["train-data"]
     assert environment["SM_CHECKPOINT_DIR"] == "/opt/ml/checkpoints"
@@ -65,7 +68,7 @@ def test_script_gets_nothing_of_the_servers_own_environment(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the person's own")
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("DATABASE_PASSWORD", "hunter2")
-    environment = Settings(_spec(request_of)).environment(ROOT, "http://127.0.0.1:1")
+    environment = Settings(_spec(request_of)).environment(ROOT, CHECKPOINTS, "http://127.0.0.1:1")
     assert environment["AWS_SECRET_ACCESS_KEY"] == "emulator"
     assert not {"AWS_PROFILE", "DATABASE_PASSWORD"} & set(environment)
     assert "PATH" in environment

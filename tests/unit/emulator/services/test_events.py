@@ -200,6 +200,18 @@ def test_queue_of_another_region_is_a_target(rule: Any, start: Any, clock: Stepp
     elsewhere.queues.clear()
 
 
+def test_fifo_queue_takes_a_repeated_event_once(
+    rule: Any, events: TrainingEvents, start: Any, clock: SteppedClock
+) -> None:
+    sqs = sqs_backends[ACCOUNT][REGION]
+    sqs.create_queue("events.fifo", {}, FifoQueue="true", ContentBasedDeduplication="true")
+    rule(arn=f"{QUEUE}.fifo", SqsParameters={"MessageGroupId": "jobs"})
+    events.set(EventFaults(duplicate=1.0))
+    _run(start, clock)
+    bodies = [message.body for message in sqs.get_queue("events.fifo")._messages]
+    assert [json.loads(body)["detail"]["SecondaryStatus"] for body in bodies] == LIFECYCLE
+
+
 @pytest.mark.parametrize(
     ("faults", "expected"),
     [
