@@ -7,6 +7,7 @@ Source: `Track and set completion criteria for your tuning job
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 IMPROVEMENT = 0.01
@@ -16,6 +17,18 @@ CONVERGED_AFTER = 10
 _ATTEMPTS = 5
 """Training jobs after which a tuning job without a result gives up, as users report it of SageMaker."""
 _SEE_FAILURES = "Please take a look at the training job failures to get more details."
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a tuning job ends as soon as none of its training jobs runs.
+
+    :param status: HyperParameterTuningJobStatus.
+    :param failure_reason: FailureReason.
+    """
+
+    status: str
+    failure_reason: str | None = None
 
 
 def not_improving(losses: Sequence[float]) -> int:

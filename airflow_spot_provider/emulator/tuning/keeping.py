@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from airflow_spot_provider.emulator.tuning.completion import Finish
 from airflow_spot_provider.emulator.tuning.member import Member
-from airflow_spot_provider.emulator.tuning.tuning_job import Finish, TuningJob
+from airflow_spot_provider.emulator.tuning.tuning_job import TuningJob
 from airflow_spot_provider.emulator.tuning.tuning_jobs import TuningJobs
 from airflow_spot_provider.emulator.tuning.warm_start import WarmStart
 

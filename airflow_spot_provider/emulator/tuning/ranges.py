@@ -125,7 +125,9 @@ def _numeric(entry: Mapping[str, Any], *, integer: bool) -> NumericRange:
             f"{kind}: the MinValue of {name} ({low:g}) is above its MaxValue ({high:g})"
         )
     if not math.isfinite(high - low):
-        raise ValidationException(f"{kind}: the range of {name} is too wide to be searched; bring its ends nearer")
+        raise ValidationException(
+            f"{kind}: the range of {name} is too wide to be searched; bring its ends nearer"
+        )
     if scaling == LOGARITHMIC and low <= 0:
         raise ValidationException(
             f"{kind}: the ScalingType Logarithmic of {name} needs a MinValue greater than 0; it is {low:g}"

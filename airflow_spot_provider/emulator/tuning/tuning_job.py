@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +13,9 @@ from moto.core.exceptions import ServiceException
 from airflow_spot_provider.emulator.clock import Clock
 from airflow_spot_provider.emulator.exceptions import ResourceLimitExceeded
 from airflow_spot_provider.emulator.jobs.registry import Registry
-from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
-from airflow_spot_provider.emulator.spec import JobSpec
 from airflow_spot_provider.emulator.tuning import completion, description
 from airflow_spot_provider.emulator.tuning.definition import Definition
+from airflow_spot_provider.emulator.tuning.launcher import Launcher
 from airflow_spot_provider.emulator.tuning.member import Member
 from airflow_spot_provider.emulator.tuning.spec import TuningJobSpec
 from airflow_spot_provider.emulator.tuning.stopping import is_behind
@@ -33,18 +30,6 @@ _LOOK_SECONDS = 10.0
 _LEAST_REAL_LOOK_SECONDS = 0.1
 _QUOTA_SECONDS = 60.0
 """How long it waits at most before it asks again for room under a quota."""
-
-
-@dataclass(frozen=True)
-class Finish:
-    """How a tuning job ends as soon as none of its training jobs runs.
-
-    :param status: HyperParameterTuningJobStatus.
-    :param failure_reason: FailureReason.
-    """
-
-    status: str
-    failure_reason: str | None = None
 
 
 class TuningJob:
@@ -75,11 +60,11 @@ class TuningJob:
         self.convergence_time: datetime | None = None
         self.status = "InProgress"
         self.failure_reason: str | None = None
-        self.finish: Finish | None = None
+        self.finish: completion.Finish | None = None
         self.members: list[Member] = []
         self.in_order_of_ending: list[Member] = []
         self.waits_for_room = False
-        self._registry = registry
+        self._launcher = Launcher(spec, warm_start, registry)
         self._clock = clock
         self._keep = keep
         self._announce = announce
@@ -142,7 +127,7 @@ class TuningJob:
         with self._lock:
             if self.status != "InProgress":
                 return False
-            self.finish = Finish("Stopped")
+            self.finish = completion.Finish("Stopped")
             self._set_status("Stopping")
             self._clock.call_later(0, self.advance)
             return True
@@ -193,79 +178,38 @@ class TuningJob:
             self.convergence_time = self._clock.now()
         self._change()
 
-    def _finish_now(self) -> Finish | None:
+    def _finish_now(self) -> completion.Finish | None:
         """Whether it is past hope, or has what it was to find."""
         reason = self._failure(is_last=False)
         if reason is not None:
-            return Finish("Failed", reason)
+            return completion.Finish("Failed", reason)
         objective = self.spec.definitions[0].objective
         target = self.spec.criteria.get("TargetObjectiveMetricValue")
         target_loss = None if target is None or objective is None else objective.loss(target)
         return (
-            Finish("Completed")
+            completion.Finish("Completed")
             if completion.is_complete(self.spec.criteria, self.losses, target_loss)
             else None
         )
 
     def _launch(self) -> None:
         """Launch as many training jobs as may run at a time."""
-        self.waits_for_room = False
         while (
-            len(self._running) < self.spec.most_parallel
-            and (definition := self._next_definition()) is not None
+            len(self._running) < self.spec.most_parallel and (definition := self._next_definition) is not None
         ):
-            trials = self._trials(definition)
-            number = trials[-1].number + 1 if trials else 1
-            training_job = self._launched_before()
-            if training_job is None:
-                values = definition.strategy.suggest(number, [*self.warm_start.trials_for(definition), *trials])
-                training_job = self._create(definition.training_job_request(self._next_name, values, self.tags))
-            if training_job is None:
+            try:
+                member = self._launcher.launch(definition, self.members, self.tags, self.creation_time)
+            except ResourceLimitExceeded:
+                if not self.waits_for_room:
+                    self.waits_for_room = True
+                    self._clock.call_later(_QUOTA_SECONDS, self._ask_again)
                 return
-            values = {each.name: training_job.spec.hyperparameters[each.name] for each in definition.ranges}
-            self.members.append(Member(self._launched + 1, number, definition, values, training_job))
+            except ServiceException as refusal:
+                log.warning("The tuning job %s cannot launch a training job: %s", self.name, refusal.message)
+                self.finish = completion.Finish("Failed", f"ClientError: {refusal.message}")
+                return
+            self.members.append(member)
             self._change()
-
-    def _launched_before(self) -> TrainingJob | None:
-        """The next training job, where the server was lost between launching it and noting so."""
-        jobs = self._registry.of(self.spec.account_id, self.spec.region)
-        job = jobs.get(self._next_name)
-        return job if job is not None and job.spec.tuning_job_arn == self.arn else None
-
-    def _create(self, request: dict[str, Any]) -> TrainingJob | None:
-        """Make a training job; None if there is no room for it now, or none could ever be made."""
-        spec = JobSpec(request, self.spec.account_id, self.spec.region, tuning_job_arn=self.arn)
-        try:
-            return self._registry.create(spec)
-        except ResourceLimitExceeded:
-            if not self.waits_for_room:
-                self.waits_for_room = True
-                self._clock.call_later(_QUOTA_SECONDS, self._ask_again)
-        except ServiceException as refusal:
-            log.warning("The tuning job %s cannot launch a training job: %s", self.name, refusal.message)
-            self.finish = Finish("Failed", f"ClientError: {refusal.message}")
-        return None
-
-    def _next_definition(self) -> Definition | None:
-        """The definition with the fewest training jobs, so that all get the same share; None if there are enough."""
-        if self._launched >= self.spec.most_training_jobs:
-            return None
-        counts = {id(definition): 0 for definition in self.spec.definitions}
-        for member in self.members:
-            counts[id(member.definition)] += 1
-        open_ones = [
-            definition
-            for definition in self.spec.definitions
-            if definition.strategy.size is None or counts[id(definition)] < definition.strategy.size
-        ]
-        return min(open_ones, key=lambda definition: counts[id(definition)], default=None)
-
-    @property
-    def _next_name(self) -> str:
-        """``<tuning job>-<number>-<8 hex digits>``: the same for the same tuning job at the same time."""
-        number = self._launched + 1
-        digest = hashlib.sha256(f"{self.arn}/{self.creation_time.isoformat()}/{number}".encode()).hexdigest()
-        return f"{self.name}-{number:03d}-{digest[:8]}"
 
     def _stop_members(self) -> None:
         for member in self._running:
@@ -273,12 +217,14 @@ class TuningJob:
 
     def _end_if_done(self) -> None:
         """End, if nothing is to come: of one that has all its training jobs, by what they have come to."""
-        if self.finish is None and (self.waits_for_room or self._next_definition() is not None):
+        if self.finish is None and self._next_definition is not None:
             return
         self._take_in()
         if self.finish is None:
             reason = self._failure(is_last=True)
-            self.finish = Finish("Completed") if reason is None else Finish("Failed", reason)
+            self.finish = (
+                completion.Finish("Completed") if reason is None else completion.Finish("Failed", reason)
+            )
         self.failure_reason = self.finish.failure_reason
         self.end_time = self._clock.now()
         self._set_status(self.finish.status)
@@ -296,7 +242,7 @@ class TuningJob:
     def _run_out_of_time(self) -> None:
         with self._lock:
             if self.finish is None and not self.has_ended:
-                self.finish = Finish("Completed")
+                self.finish = completion.Finish("Completed")
                 self.advance()
 
     def _ask_again(self) -> None:
@@ -325,9 +271,9 @@ class TuningJob:
             self._look_later()
 
     @property
-    def _launched(self) -> int:
-        """How many training jobs it has launched; of a tuning job that was kept, some may be deleted by now."""
-        return self.members[-1].number if self.members else 0
+    def _next_definition(self) -> Definition | None:
+        """What the next training job is made of; None if none is to come."""
+        return self._launcher.next_definition(self.members)
 
     @property
     def _running(self) -> list[Member]:

@@ -70,6 +70,11 @@ def test_a_tuning_job_that_runs_cannot_be_deleted_and_its_training_jobs_outlive_
         ({"Strategy": "Grid"}, "categorical"),
         ({"Strategy": "Hyperband"}, "MaxResource"),
         (
+            {"Strategy": "Hyperband", "training": {"StaticHyperParameters": {"epochs": "20001"}}},
+            "MaxResource",
+        ),
+        ({"members": {"TrainingJobDefinition": None}}, "TrainingJobDefinition"),
+        (
             {
                 "ParameterRanges": {
                     "ContinuousParameterRanges": [{"Name": "x", "MinValue": "2", "MaxValue": "1"}]

@@ -452,3 +452,37 @@ def test_a_warm_start_that_was_kept_still_knows_its_parents(bench: Any, tune: Tu
     kept = json.loads(json.dumps(tuning_job_to_json(jobs.pop("child"))))
     bench.tuning_jobs.add(tuning_job_from_json(kept, bench.tuning_jobs))
     assert bench.described("child") == before
+
+
+def test_a_training_job_that_was_launched_but_not_noted_is_taken_for_its_own(
+    bench: Any, tune: Tune, pass_time: Pass
+) -> None:
+    tune(jobs=3, parallel=1)
+    before = json.loads(json.dumps(tuning_job_to_json(bench.tuning_jobs.of(ACCOUNT, REGION)["tune"])))
+    pass_time(5)
+    launched = bench.training_jobs()
+    del bench.tuning_jobs.of(ACCOUNT, REGION)["tune"]
+    restored = tuning_job_from_json(before, bench.tuning_jobs)
+    bench.tuning_jobs.add(restored)
+    restored.take_up()
+    pass_time(0)
+    assert bench.training_jobs() == launched
+    pass_time(3000)
+    assert bench.described()["TrainingJobStatusCounters"]["Completed"] == 3
+
+
+def test_a_training_job_that_cannot_be_made_fails_the_tuning_job(
+    bench: Any, tune: Tune, pass_time: Pass
+) -> None:
+    tune(jobs=3, parallel=1, members={"Tags": [{"Key": "emulator:lifecycle", "Value": "no such thing"}]})
+    pass_time(5)
+    description = bench.described()
+    assert description["HyperParameterTuningJobStatus"] == "Failed"
+    assert description["FailureReason"].startswith("ClientError: The tag emulator:lifecycle")
+
+
+def test_hundreds_of_training_jobs_pass_in_no_time(bench: Any, tune: Tune, pass_time: Pass) -> None:
+    tune(jobs=300, parallel=50, Strategy="Random", TrainingJobEarlyStoppingType="Auto")
+    pass_time(20_000)
+    counters = bench.described()["TrainingJobStatusCounters"]
+    assert counters["Completed"] + counters["Stopped"] == 300
