@@ -50,9 +50,11 @@ from airflow_spot_provider.emulator.services.service_quotas import ServiceQuotas
 from airflow_spot_provider.emulator.services.spot_price_history import install_spot_price_history
 from airflow_spot_provider.emulator.settings import STEPPED, STEPPED_START, Settings
 from airflow_spot_provider.emulator.state.keeper import WSGI, Keeper
+from airflow_spot_provider.emulator.tuning.tuning_jobs import TuningJobs
 from airflow_spot_provider.emulator.wire.protocol import JsonService
 from airflow_spot_provider.emulator.wire.search import SearchAPI
 from airflow_spot_provider.emulator.wire.training import TrainingAPI
+from airflow_spot_provider.emulator.wire.tuning import TuningAPI
 
 
 class _QuietHandler(MotoRequestHandler):
@@ -89,10 +91,13 @@ class Server:
         moto: WSGI = Fallback(DomainDispatcherApplication(create_backend_app), {"ec2": spot_prices})
         install_policy_simulation()
         install_job_metrics(self._registry.of, self._clock)
+        self._tuning_jobs = self._tuning(settings)
         if self._keeper is not None:
             self._keeper.restore(moto)
             for job in self._keeper.jobs(self._registry.world):
                 self._registry.add(job)
+            for tuning_job in self._keeper.tuning_jobs(self._tuning_jobs):
+                self._tuning_jobs.add(tuning_job)
         self._front = Front(
             control=ControlAPI(
                 registry=self._registry, quotas=quotas, calls=calls, faults=faults, clock=self._clock
@@ -102,6 +107,7 @@ class Server:
                     "sagemaker",
                     {
                         **TrainingAPI(self._registry, lambda: faults.settings.lag_seconds).operations,
+                        **TuningAPI(self._tuning_jobs).operations,
                         **SearchAPI().operations,
                     },
                 ),
@@ -140,12 +146,33 @@ class Server:
             launch=fleet.launch,
             background=_at_once if settings.clock == STEPPED else _in_a_thread,
             keep=self._keep,
-            announce=self._events.training_job_changed,
+            announce=self._announce,
         )
         quotas = Quotas(market.quotas)
         plans = Plans(lifecycle_named(settings.default_lifecycle))
         forget = self._keeper.forget if self._keeper is not None else lambda _job: None
         return Registry(world, plans, quotas, forget), quotas
+
+    def _tuning(self, settings: Settings) -> TuningJobs:
+        """The tuning jobs."""
+        keeper, now = self._keeper, self._clock.now
+        if keeper is None:
+            tuning_jobs = TuningJobs(self._registry, self._clock, settings.seed)
+        else:
+            tuning_jobs = TuningJobs(
+                self._registry,
+                self._clock,
+                settings.seed,
+                keep=lambda job: keeper.keep_tuning_job(job, now()),
+                forget=keeper.forget_tuning_job,
+            )
+        tuning_jobs.observers.append(self._events.tuning_job_changed)
+        return tuning_jobs
+
+    def _announce(self, job: TrainingJob) -> None:
+        """A job has made a transition."""
+        self._events.training_job_changed(job)
+        self._tuning_jobs.training_job_changed(job)
 
     def _keep(self, job: TrainingJob) -> None:
         """A job has changed."""
@@ -168,6 +195,9 @@ class Server:
         for job in self._registry.all():
             if not job.has_ended:
                 job.take_up()
+        for tuning_job in self._tuning_jobs.all():
+            if not tuning_job.has_ended:
+                tuning_job.take_up()
         sys.stdout.write(json.dumps({"endpoint_url": self.endpoint_url, "pid": os.getpid()}) + "\n")
         sys.stdout.flush()
         # Nobody need read on: what moto prints goes where it can fill no pipe.

@@ -16,6 +16,8 @@ TRAINING_SECONDS_TAG = "emulator:training-seconds"
 CHECKPOINT_SECONDS_TAG = "emulator:checkpoint-seconds"
 VOLUME_BYTES_TAG = "emulator:volume-bytes"
 DEFAULT_VOLUME_GB = 30
+OBJECTIVE_PARAMETER = "_tuning_objective_metric"
+"""The hyperparameter with which a tuning job tells its training jobs what they are measured by."""
 DEFAULT_TRAINING_SECONDS = 60.0
 """How long a job without a script trains."""
 

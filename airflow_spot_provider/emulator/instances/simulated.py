@@ -12,7 +12,7 @@ from typing import Protocol
 
 from airflow_spot_provider.emulator.instances.ending import Ending
 from airflow_spot_provider.emulator.instances.inputs import Channel, missing_input
-from airflow_spot_provider.emulator.spec import JobSpec, plain
+from airflow_spot_provider.emulator.spec import OBJECTIVE_PARAMETER, JobSpec, plain
 
 
 def _empty_model() -> bytes:
@@ -77,10 +77,10 @@ class SimulatedInstance:
             for name, value in self._spec.hyperparameters.items()
             if not name.startswith(("_", "sagemaker_"))
         }
-        return {
-            definition["Name"]: _bowl(definition["Name"], values)
-            for definition in self._spec.metric_definitions
-        }
+        names = [definition["Name"] for definition in self._spec.metric_definitions]
+        if objective := self._spec.plain_hyperparameter(OBJECTIVE_PARAMETER):
+            names.append(objective)  # a built-in algorithm states it without a definition
+        return {name: _bowl(name, values) for name in names}
 
     def kill(self) -> None:
         """Nothing runs."""

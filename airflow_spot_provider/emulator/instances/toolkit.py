@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_spot_provider.emulator.instances.inputs import Channel
-from airflow_spot_provider.emulator.spec import JobSpec, plain
+from airflow_spot_provider.emulator.spec import OBJECTIVE_PARAMETER, JobSpec, plain
 
 _PASSED_ON = (
     "PATH",
@@ -63,7 +63,8 @@ class Settings:
         self._parameters = {
             name: plain(value)
             for name, value in spec.hyperparameters.items()
-            if not name.startswith("sagemaker_")
+            # As the training toolkit does it: a script's parser need not know what is SageMaker's own.
+            if not name.startswith("sagemaker_") and name != OBJECTIVE_PARAMETER
         }
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,14 +11,15 @@ from typing import Any, TypeVar
 from airflow_spot_provider.emulator.exceptions import TrainingProblem
 from airflow_spot_provider.emulator.instances.ending import Ending
 from airflow_spot_provider.emulator.instances.instance import Instance, Listener
+from airflow_spot_provider.emulator.jobs.capacity import Capacity
 from airflow_spot_provider.emulator.jobs.course import Course
 from airflow_spot_provider.emulator.jobs.lifecycles import End, Lifecycle
+from airflow_spot_provider.emulator.jobs.phases import INTERNAL_ERROR, Phases
 from airflow_spot_provider.emulator.jobs.record import JobRecord
 from airflow_spot_provider.emulator.jobs.stays import Stays
+from airflow_spot_provider.emulator.jobs.view import JobView
 from airflow_spot_provider.emulator.jobs.work import SimulatedWork
 from airflow_spot_provider.emulator.jobs.world import World
-from airflow_spot_provider.emulator.market.prices import DEFAULT_ZONE
-from airflow_spot_provider.emulator.market.spot_market import Lease
 from airflow_spot_provider.emulator.market.usage import Usage
 from airflow_spot_provider.emulator.spec import JobSpec
 
@@ -28,18 +28,16 @@ log = logging.getLogger(__name__)
 MAX_WAIT = "MaxWaitTimeExceeded"
 MAX_RUNTIME = "MaxRuntimeExceeded"
 STOPPED = "Stopped"
-INTERNAL_ERROR = "InternalServerError: We encountered an internal error. Please try again."
 CAPACITY_ERROR = "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
 NO_CAPACITY = "Insufficient capacity error from EC2 while launching instances, retrying!"
 
 T = TypeVar("T")
 
 
-class TrainingJob:
-    """One training job. moto keeps it among its own, and reads ``tags``, ``gen_response_object`` and the attributes' names.
+class TrainingJob(JobView):
+    """One training job. moto keeps it among its own, and reads ``tags``.
 
-    Every event belongs to a phase, which is what lies between two transitions. One that comes when its phase is over does
-    nothing, so that no two of them can both end it.
+    What happens to it are events of :class:`Phases`; all of them, and all that the API asks, run under one lock.
 
     :param spec: what was asked for.
     :param lifecycle: what it is to go through.
@@ -47,62 +45,20 @@ class TrainingJob:
     """
 
     def __init__(self, spec: JobSpec, lifecycle: Lifecycle, world: World) -> None:
-        self.spec = spec
-        self.tags: list[dict[str, str]] = [dict(tag) for tag in spec.tags]
         self.course = Course(spec, lifecycle, world.clock)
         self.usage = Usage(world.prices if spec.spot else None, spec.instance_type)
-        self.record = JobRecord(spec, self.usage, world.clock.now())
+        phases = Phases(spec.name, world.clock, world.background)
+        super().__init__(spec, JobRecord(spec, self.usage, world.clock.now()), world.clock, phases.lock)
         self.work = SimulatedWork(spec)
         self.stays = Stays()
         self.runtime = 0.0
         self._world = world
-        self._clock = world.clock
-        self._lock = threading.RLock()
-        self._phase = 0
+        self._phases = phases
+        self._capacity = Capacity(spec, world.market, self._lock, self._lose_capacity)
         self._instance: Instance | None = None
-        self._lease: Lease | None = None
         self.retries_left = spec.retry_attempts
 
-    # What the API asks
-
-    @property
-    def training_job_name(self) -> str:
-        """TrainingJobName."""
-        return self.spec.name
-
-    @property
-    def training_job_status(self) -> str:
-        """TrainingJobStatus."""
-        return self.record.status
-
-    @property
-    def secondary_status(self) -> str:
-        """SecondaryStatus."""
-        return self.record.secondary_status
-
-    @property
-    def creation_time(self) -> datetime:
-        """CreationTime."""
-        return self.record.creation_time
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it has Completed, Failed or Stopped."""
-        return self.record.has_ended
-
-    def describe(self, lag_seconds: float = 0.0) -> dict[str, Any] | None:
-        """DescribeTrainingJob's answer, as it was some seconds ago; None if there was no job yet."""
-        with self._lock:
-            return self.record.described(self._clock.now() - timedelta(seconds=lag_seconds))
-
-    def summarize(self, lag_seconds: float = 0.0) -> dict[str, Any] | None:
-        """Its TrainingJobSummary, as it was some seconds ago; None if there was no job yet."""
-        with self._lock:
-            return self.record.summarized(self._clock.now() - timedelta(seconds=lag_seconds))
-
-    def gen_response_object(self) -> dict[str, Any]:
-        """What Search answers: its description and its tags."""
-        return {**(self.describe() or {}), "Tags": list(self.tags)}
+    # What the API asks for
 
     def update(self, members: Mapping[str, Any]) -> None:
         """Change members of its request."""
@@ -136,7 +92,7 @@ class TrainingJob:
             self.record.begin_to_stop(reason)
             phase = self._enter("Stopping")
             if not on_instance:
-                self._release()
+                self._capacity.release()
 
             def _end_and_upload() -> tuple[Ending | None, str | None]:
                 if instance is None:
@@ -148,7 +104,7 @@ class TrainingJob:
                 ending, self.record.model_artifacts = result
                 self.stays.end(self._clock.now(), "stopped", ending)
                 seconds = 0 if on_instance else self.course.timing.stopping
-                self._after(seconds, phase, lambda: self._end("Stopped", reason))
+                self._phases.after(seconds, phase, lambda: self._end("Stopped", reason))
 
             self._work(phase, _end_and_upload, _then)
             return True
@@ -167,7 +123,7 @@ class TrainingJob:
     def shut_down(self) -> None:
         """End its process, whatever its state: the server is going away."""
         with self._lock:
-            self._phase += 1
+            self._phases.begin()
             instance = self._instance
         if instance is not None:
             instance.kill()
@@ -181,7 +137,7 @@ class TrainingJob:
                 return
             self._set_deadline()
             if not self.usage.on_instance:
-                phase = self._next_phase()
+                phase = self._phases.begin()
                 if self.record.secondary_status != "Starting":
                     self._seek_again(phase, by_hand=False)
                 elif self.course.is_launched:
@@ -202,59 +158,44 @@ class TrainingJob:
     def _seek(self, phase: int) -> None:
         """Wait in Starting until there are instances, then launch them."""
         if self.spec.spot and not self.course.on_market:
-            self._after(self.course.timing.starting, phase, self._download)
+            self._phases.after(self.course.timing.starting, phase, self._download)
             return
-        self._request_capacity(phase, lambda: self._after(self.course.timing.starting, phase, self._download))
-        assert self._lease is not None
-        if not self._world.market.is_waited_for(self._lease):
+        self._capacity.request(
+            self._phases.within(
+                phase, lambda: self._phases.after(self.course.timing.starting, phase, self._download)
+            )
+        )
+        if not self._capacity.is_missing:
             return
         self.record.say(NO_CAPACITY)
         if self.spec.max_pending_seconds is not None:
             waited = (self._clock.now() - self.creation_time).total_seconds()
-            self._after(max(0.0, self.spec.max_pending_seconds - waited), phase, self._pending_too_long)
-        limit = self._world.market.capacity_error_after(self.spec.instance_type)
-        if not self.spec.spot and limit is not None:
-            self._after(limit, phase, self._without_capacity)
-
-    def _request_capacity(self, phase: int, granted: Callable[[], object]) -> None:
-        def _lost() -> None:
-            with self._lock:
-                if self._lease is lease:
-                    self._lose_capacity()
-
-        lease = Lease(
-            self.spec.region,
-            self.spec.instances,
-            self.spec.spot,
-            granted=self._in(phase, granted),
-            lost=_lost,
-        )
-        self._lease = lease
-        self._world.market.request(lease)
+            self._phases.after(
+                max(0.0, self.spec.max_pending_seconds - waited), phase, self._pending_too_long
+            )
+        limit = self._capacity.error_after_seconds
+        if limit is not None:
+            self._phases.after(limit, phase, self._without_capacity)
 
     def _pending_too_long(self) -> None:
-        if self._is_without_capacity():
+        if self._capacity.is_missing:
             self.stop()
 
     def _without_capacity(self) -> None:
-        if self._is_without_capacity():
+        if self._capacity.is_missing:
             self._end("Failed", "Failed", CAPACITY_ERROR)
-
-    def _is_without_capacity(self) -> bool:
-        return self._lease is not None and self._lease.zone is None
 
     def _lose_capacity(self) -> None:
         """Its capacity went. What is being uploaded by then is finished within the notice that EC2 gives."""
         if self.record.secondary_status == "Starting":
-            self._seek(self._next_phase())
+            self._seek(self._phases.begin())
         elif self.record.secondary_status in ("Downloading", "Training"):
             self._interrupt()
 
     def _download(self) -> None:
         started = self._clock.now()
         phase = self._enter("Downloading")
-        zone = self._lease.zone if self._lease is not None and self.spec.spot else None
-        self.record.begin_instance(started, zone or DEFAULT_ZONE)
+        self.record.begin_instance(started, self._capacity.zone)
         stay = self.course.stay_number
         self.stays.begin(stay, started)
         listener = Listener(
@@ -267,7 +208,7 @@ class TrainingJob:
 
         def _then(_: None) -> None:
             took = (self._clock.now() - started).total_seconds()
-            self._after(max(0.0, self.course.timing.downloading - took), phase, self._train)
+            self._phases.after(max(0.0, self.course.timing.downloading - took), phase, self._train)
 
         self._work(phase, self._instance.download, _then)
 
@@ -275,20 +216,20 @@ class TrainingJob:
         assert self._instance is not None
         phase = self._enter("Training")
         left = max(0.0, self.spec.max_runtime_seconds - self.runtime)
-        self._after(left, phase, lambda: self.stop(MAX_RUNTIME))
+        self._phases.after(left, phase, lambda: self.stop(MAX_RUNTIME))
         self._work(phase, self._instance.train, lambda _: None)
         end, runs_script = self.course.stay.end, self._instance.runs_script
         if end is End.FAILED:
-            self._after(self.course.timing.downloading, phase, self._fail_as_planned)
+            self._phases.after(self.course.timing.downloading, phase, self._fail_as_planned)
         elif end is End.INTERRUPTED:
             seconds = self.course.latest_interruption(runs_script=runs_script)
-            self._after(seconds, phase, self._interrupt)
+            self._phases.after(seconds, phase, self._interrupt)
         if not runs_script and end in (End.DONE, End.INTERRUPTED):
             # What it states on the way, and, unless it is interrupted before, in the end.
             for seconds, metrics in self.work.metrics(self._instance.metrics()):
-                self._after(seconds, phase, partial(self._note, metrics))
+                self._phases.after(seconds, phase, partial(self._note, metrics))
             if end is End.DONE:
-                self._after(self.work.seconds_left, phase, self._upload)
+                self._phases.after(self.work.seconds_left, phase, self._upload)
         # The last stay before MaxWait holds on to its instance until then.
 
     def _note(self, metrics: Mapping[str, float]) -> None:
@@ -348,7 +289,7 @@ class TrainingJob:
         lost, instance = self._clock.now(), self._instance
         phase = self._enter(secondary_status)
         self.usage.end(lost)
-        self._release()
+        self._capacity.release()
         self.course.go_on()
 
         def _end_and_discard() -> Ending:
@@ -366,7 +307,7 @@ class TrainingJob:
         """Wait for other instances: of a planned lifecycle for as long as the plan says, else for capacity."""
         now = self._clock.now()
         if self.spec.spot and self.course.on_market and not by_hand:
-            self._request_capacity(phase, self._launch_again)
+            self._capacity.request(self._phases.within(phase, self._launch_again))
             return
         outage = self.course.outage_seconds(
             waited=((since or now) - self.creation_time).total_seconds(),
@@ -374,7 +315,7 @@ class TrainingJob:
             runs_script=self._instance is not None and self._instance.runs_script,
         )
         took = (now - (since or now)).total_seconds()
-        self._after(max(0.0, outage - took), phase, self._launch_again)
+        self._phases.after(max(0.0, outage - took), phase, self._launch_again)
 
     def _launch_again(self) -> None:
         self._instance = None
@@ -382,8 +323,8 @@ class TrainingJob:
             self._download()
             return
         phase = self._enter("Starting")
-        if self._lease is not None:
-            self._after(self.course.timing.starting, phase, self._download)
+        if self._capacity.is_asked_for:
+            self._phases.after(self.course.timing.starting, phase, self._download)
         else:
             self._seek(phase)
 
@@ -398,14 +339,16 @@ class TrainingJob:
         def _then(result: tuple[Ending, str | None]) -> None:
             ending, self.record.model_artifacts = result
             self.stays.end(self._clock.now(), "done", ending)
-            self._after(self.course.timing.uploading, phase, lambda: self._end("Completed", "Completed"))
+            self._phases.after(
+                self.course.timing.uploading, phase, lambda: self._end("Completed", "Completed")
+            )
 
         self._work(phase, _end_and_upload, _then)
 
     def _end(self, status: str, secondary_status: str, failure_reason: str | None = None) -> None:
         now = self._clock.now()
-        self._next_phase()
-        self._release()
+        self._phases.begin()
+        self._capacity.release()
         self.usage.end(now)
         self.stays.end(now, status.lower(), None)
         self.record.end(status, secondary_status, now, failure_reason)
@@ -414,16 +357,7 @@ class TrainingJob:
             self._world.background(lambda: _dispose_of(instance))
         self._tell()
 
-    def _release(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            self._world.market.release(lease)
-
     # Events and work
-
-    def _next_phase(self) -> int:
-        self._phase += 1
-        return self._phase
 
     def _enter(self, secondary_status: str) -> int:
         """Go into a status, and give the number of the phase that begins with it."""
@@ -431,27 +365,13 @@ class TrainingJob:
         if self._is_training:
             self.runtime += self.record.seconds_in_status(now)
         self.record.enter(secondary_status, now)
-        phase = self._next_phase()
+        phase = self._phases.begin()
         self._tell()
         return phase
 
     def _tell(self) -> None:
         self._world.keep(self)
         self._world.announce(self)
-
-    def _in(self, phase: int, event: Callable[[], object]) -> Callable[[], None]:
-        """The event, which does nothing if the job is not in that phase any more."""
-
-        def _guarded() -> None:
-            with self._lock:
-                if self._phase == phase:
-                    event()
-
-        return _guarded
-
-    def _after(self, seconds: float, phase: int, event: Callable[[], object]) -> None:
-        """Run the event in so many emulated seconds, if the job is in that phase then."""
-        self._clock.call_later(seconds, self._in(phase, event))
 
     def _in_training(self, stay: int, event: Callable[[], object]) -> None:
         """Run the event now, on the clock's thread, if the job trains in that stay."""
@@ -465,21 +385,7 @@ class TrainingJob:
 
     def _work(self, phase: int, work: Callable[[], T], then: Callable[[T], None]) -> None:
         """Do ``work`` in the background, and ``then`` as an event of that phase; the job fails where it cannot be done."""
-
-        def _run() -> None:
-            try:
-                result = work()
-            except TrainingProblem as problem:
-                reason = str(problem)
-            except Exception:
-                log.exception("Work for %s failed", self.spec.name)
-                reason = INTERNAL_ERROR
-            else:
-                self._after(0, phase, lambda: then(result))
-                return
-            self._after(0, phase, lambda: self._end("Failed", "Failed", reason))
-
-        self._world.background(_run)
+        self._phases.work(phase, work, then, lambda reason: self._end("Failed", "Failed", reason))
 
 
 def _dispose_of(instance: Instance) -> None:

@@ -33,7 +33,7 @@ class SimulatedWork:
         self.seconds_left = max(0.0, whole - kept)
 
     def metrics(self, final: Mapping[str, float]) -> Iterator[tuple[float, dict[str, float]]]:
-        """What is stated from now on: in how many seconds, and what; it comes nearer to the final figures.
+        """What is stated from now on: in how many seconds, and what; it comes down to the final figures, as losses do.
 
         :param final: the figures in the end.
         """
@@ -43,5 +43,5 @@ class SimulatedWork:
         done = whole - self.seconds_left
         for share in _STATED_AT:
             if share * whole > done or share == 1.0:
-                stated = {name: value * (0.5 + 0.5 * share) for name, value in final.items()}
+                stated = {name: value + (1 - value) * (1 - share) / 2 for name, value in final.items()}
                 yield max(0.0, share * whole - done), stated

@@ -18,9 +18,13 @@ from airflow_spot_provider.emulator.state.jobs import job_from_json, job_to_json
 from airflow_spot_provider.emulator.state.log_lines import LogKeeper
 from airflow_spot_provider.emulator.state.objects import ObjectStore
 from airflow_spot_provider.emulator.state.requests import RequestJournal
+from airflow_spot_provider.emulator.tuning.keeping import tuning_job_from_json, tuning_job_to_json
+from airflow_spot_provider.emulator.tuning.tuning_job import TuningJob
+from airflow_spot_provider.emulator.tuning.tuning_jobs import TuningJobs
 from airflow_spot_provider.emulator.wire.protocol import caller_of
 
 FORMAT = 1
+_JOBS, _TUNING_JOBS = "jobs", "tuning-jobs"
 WSGI = Callable[[Any, Any], Iterable[bytes]]
 
 
@@ -54,12 +58,19 @@ class Keeper:
 
     def keep(self, job: TrainingJob, now: datetime) -> None:
         """Keep a job as it is now; called with its lock held."""
-        content = {"at": now.isoformat(), "job": job_to_json(job)}
-        write_whole(self._place(job), json.dumps(content).encode())
+        self._write(_JOBS, job.spec.arn, job_to_json(job), now)
+
+    def keep_tuning_job(self, job: TuningJob, now: datetime) -> None:
+        """Keep a tuning job as it is now; called with its lock held."""
+        self._write(_TUNING_JOBS, job.arn, tuning_job_to_json(job), now)
 
     def forget(self, job: TrainingJob) -> None:
         """Keep a job no longer."""
-        self._place(job).unlink(missing_ok=True)
+        self._place(_JOBS, job.spec.arn).unlink(missing_ok=True)
+
+    def forget_tuning_job(self, job: TuningJob) -> None:
+        """Keep a tuning job no longer."""
+        self._place(_TUNING_JOBS, job.arn).unlink(missing_ok=True)
 
     def keeping(self, moto: WSGI) -> WSGI:
         """The same application, with what its requests change being kept before they are answered."""
@@ -93,7 +104,8 @@ class Keeper:
 
     def latest_time(self) -> datetime | None:
         """The emulated time at which something was kept last; None for a new state."""
-        return max((datetime.fromisoformat(kept["at"]) for kept in self._kept()), default=None)
+        times = [kept["at"] for kind in (_JOBS, _TUNING_JOBS) for kept in self._kept(kind)]
+        return max((datetime.fromisoformat(time) for time in times), default=None)
 
     def restore(self, moto: WSGI) -> None:
         """Give moto back what it held."""
@@ -103,14 +115,23 @@ class Keeper:
 
     def jobs(self, world: World) -> list[TrainingJob]:
         """The jobs that were kept, in the order in which they were created."""
-        jobs = [job_from_json(kept["job"], world) for kept in self._kept()]
+        jobs = [job_from_json(kept["job"], world) for kept in self._kept(_JOBS)]
         return sorted(jobs, key=lambda job: (job.creation_time, job.training_job_name))
 
-    def _kept(self) -> list[dict[str, Any]]:
-        return [json.loads(file.read_text()) for file in sorted((self._folder / "jobs").glob("*.json"))]
+    def tuning_jobs(self, tuning_jobs: TuningJobs) -> list[TuningJob]:
+        """The tuning jobs that were kept, in the order in which they were created; their training jobs are there by now."""
+        jobs = [tuning_job_from_json(kept["job"], tuning_jobs) for kept in self._kept(_TUNING_JOBS)]
+        return sorted(jobs, key=lambda job: (job.creation_time, job.name))
 
-    def _place(self, job: TrainingJob) -> Path:
-        return self._folder / "jobs" / f"{sha256(job.spec.arn.encode()).hexdigest()}.json"
+    def _write(self, kind: str, arn: str, job: dict[str, Any], now: datetime) -> None:
+        content = {"at": now.isoformat(), "job": job}
+        write_whole(self._place(kind, arn), json.dumps(content).encode())
+
+    def _kept(self, kind: str) -> list[dict[str, Any]]:
+        return [json.loads(file.read_text()) for file in sorted((self._folder / kind).glob("*.json"))]
+
+    def _place(self, kind: str, arn: str) -> Path:
+        return self._folder / kind / f"{sha256(arn.encode()).hexdigest()}.json"
 
 
 def _bucket_and_key(environ: Any) -> tuple[str, str | None]:

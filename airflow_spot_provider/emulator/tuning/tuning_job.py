@@ -141,6 +141,12 @@ class TuningJob:
             self._announce(self)
             self.take_up()
 
+    def retag(self, tags: list[dict[str, str]]) -> None:
+        """Have these tags, and no others."""
+        with self._lock:
+            self.tags = tags
+            self._keep(self)
+
     def take_up(self) -> None:
         """Go on, after the server was lost too."""
         with self._lock:

@@ -12,6 +12,7 @@ from airflow_spot_provider.emulator.exceptions import ResourceInUse, ValidationE
 from airflow_spot_provider.emulator.jobs.registry import Registry
 from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
 from airflow_spot_provider.emulator.spec import JobSpec
+from airflow_spot_provider.emulator.tuning.tuning_job import TuningJob
 from airflow_spot_provider.emulator.wire import requests
 from airflow_spot_provider.emulator.wire.pages import is_within, page_of
 from airflow_spot_provider.emulator.wire.protocol import Call, Operation
@@ -191,7 +192,7 @@ def checked(operations: dict[str, Operation]) -> dict[str, Operation]:
 
 
 def _retag(resource: Any, tags: list[dict[str, str]]) -> None:
-    if isinstance(resource, TrainingJob):
+    if isinstance(resource, TrainingJob | TuningJob):
         resource.retag(tags)
     else:
         resource.tags = tags
