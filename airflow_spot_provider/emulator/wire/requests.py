@@ -78,6 +78,18 @@ def check_training_job(spec: JobSpec) -> None:
         raise ValidationException(f"The tag {TRAINING_SECONDS_TAG}: {error}") from error
 
 
+def check_tuning_job(request: Mapping[str, Any]) -> None:
+    """Refuse a CreateHyperParameterTuningJob request whose members contradict each other.
+
+    :raises ValidationException: with SageMaker's wording of the first contradiction.
+    """
+    single, several = request.get("TrainingJobDefinition"), request.get("TrainingJobDefinitions")
+    if bool(single) == bool(several):
+        raise ValidationException(
+            "Exactly one of TrainingJobDefinition and TrainingJobDefinitions has to be given"
+        )
+
+
 def _check_spot(spec: JobSpec) -> None:
     max_wait, max_runtime = spec.max_wait_seconds, spec.max_runtime_seconds
     if not spec.spot:

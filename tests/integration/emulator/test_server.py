@@ -20,7 +20,7 @@ from tests.integration.emulator.conftest import BUCKET, LOG_GROUP, Jobs, until
 SLEEPS = """
 import os, signal, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-print(os.getpid(), child.pid, os.environ["SM_MODEL_DIR"], flush=True)
+print(os.getpid(), child.pid, flush=True)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 while True:
     signal.pause()
@@ -41,8 +41,10 @@ def _running_script(emulator: SageMakerEmulator) -> tuple[list[int], Path]:
     jobs = Jobs(emulator, "sleeper")
     name = jobs.submit_script(SLEEPS)
     [[line]] = until(lambda: [lines for lines in jobs.log_of(name) if lines])
-    parent, child, model = line.split()
-    folder = next(path for path in Path(model).parents if path.name.startswith("sagemaker-emulator-"))
+    parent, child = line.split()
+    mounts = [mount.split() for mount in Path(f"/proc/{parent}/mountinfo").read_text().splitlines()]
+    root = next(Path(source) for _, _, _, source, place, *_ in mounts if place == "/opt/ml")
+    folder = next(path for path in root.parents if path.name.startswith("sagemaker-emulator-"))
     assert _runs(int(parent))
     assert _runs(int(child))
     assert folder.is_dir()
