@@ -72,8 +72,10 @@ def test_good_script_passes(rehearsals: Rehearsals, name: str) -> None:
     assert [each.torn for each in report.interruptions] == [False, True, False]
     assert all(metric.agree for metric in report.metrics)
     assert {metric.name for metric in report.metrics} >= {"loss"}
-    # Of a torn checkpoint the step is done again; SIGTERM leaves time to save what is done.
-    assert [each.steps_repeated or 0 for each in report.interruptions] == [0, pytest.approx(1, abs=1), 0]
+    # Of a torn checkpoint the steps since the last look at the folder are done again; SIGTERM leaves time to save what is done.
+    repeated = [each.steps_repeated or 0 for each in report.interruptions]
+    assert (repeated[0], repeated[2]) == (0, 0)
+    assert repeated[1] <= 5
     assert [each.exit_status for each in report.interruptions] == [0, 137, 0]
 
 
