@@ -90,3 +90,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         return 1
     output = arguments.output or arguments.build / "demo.json"
     return run_demo(dags=arguments.dags, build=arguments.build, output=output, keep=arguments.keep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
