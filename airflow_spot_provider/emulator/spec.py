@@ -133,9 +133,14 @@ class JobSpec:
 
     @property
     def volume_bytes(self) -> float:
-        """What fits on an instance: VolumeSizeInGB, or what its tag ``emulator:volume-bytes`` says."""
+        """What fits on an instance: VolumeSizeInGB, or what its tag ``emulator:volume-bytes`` says.
+
+        :raises ValueError: the tag holds no number of bytes.
+        """
         value = self._tag(VOLUME_BYTES_TAG)
-        if value is not None and value.isdigit():
+        if value is not None:
+            if not value.isdecimal():
+                raise ValueError(f"'{value}' is no number of bytes; give a whole one.")
             return float(value)
         return float(self._member("ResourceConfig").get("VolumeSizeInGB") or DEFAULT_VOLUME_GB) * 2**30
 

@@ -99,6 +99,8 @@ class JsonService:
             return told(self._operations[operation](Call(operation, parsed(body), account_id, region)))
         except NotOurs:
             return None
+        except RecursionError:
+            return refusal(SerializationException("The request is nested too deeply"))
         except ServiceException as error:
             return refusal(error)
 
@@ -132,12 +134,17 @@ def parsed(body: bytes) -> dict[str, Any]:
     :raises SerializationException: it is no JSON object.
     """
     try:
-        sent = json.loads(body or b"{}")
+        sent = json.loads(body or b"{}", parse_constant=_refuse)
     except (ValueError, RecursionError):
         sent = None
     if not isinstance(sent, dict):
         raise SerializationException("The request is not a JSON object")
     return sent
+
+
+def _refuse(constant: str) -> None:
+    """Python reads NaN and Infinity in JSON, where there are none."""
+    raise ValueError(f"{constant} is no JSON")
 
 
 def told(answer: Mapping[str, Any]) -> Answer:

@@ -35,7 +35,7 @@ class SearchAPI:
         def _search(call: Call) -> Mapping[str, Any]:
             resource = call.parameters.get("Resource")
             known = service_model("sagemaker").shape_for("ResourceType").enum
-            if resource in known and resource not in _RECORDS:
+            if isinstance(resource, str) and resource in known and resource not in _RECORDS:
                 raise NotOurs
             return own(call)
 

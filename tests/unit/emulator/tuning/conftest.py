@@ -17,7 +17,6 @@ from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
 from airflow_spot_provider.emulator.jobs.world import World
 from airflow_spot_provider.emulator.market.quotas import Quotas
 from airflow_spot_provider.emulator.tuning.tuning_jobs import TuningJobs
-from airflow_spot_provider.emulator.wire import requests
 from airflow_spot_provider.emulator.wire.protocol import Call
 from airflow_spot_provider.emulator.wire.tuning import TuningAPI
 
@@ -70,8 +69,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(world: World, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(requests, "check_tuning_job", lambda _request: None, raising=False)
+def bench(world: World, clock: SteppedClock) -> Iterator[Bench]:
     yield Bench(world, clock)
     backend = sagemaker_backends[ACCOUNT][REGION]
     backend.training_jobs.clear()

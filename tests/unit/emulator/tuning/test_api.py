@@ -67,7 +67,7 @@ def test_a_tuning_job_that_runs_cannot_be_deleted_and_its_training_jobs_outlive_
     [
         ({"training": {"EnableManagedSpotTraining": False}}, "MaxWaitTimeInSeconds"),
         ({"training": {"ResourceConfig": None}}, "ResourceConfig"),
-        ({"Strategy": "Grid"}, "categorical"),
+        ({"Strategy": "Grid"}, "Categorical"),
         ({"Strategy": "Hyperband"}, "MaxResource"),
         (
             {"Strategy": "Hyperband", "training": {"StaticHyperParameters": {"epochs": "20001"}}},
