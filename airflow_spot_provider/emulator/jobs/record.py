@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_spot_provider.emulator.market.usage import Usage
-from airflow_spot_provider.emulator.spec import JobSpec
+from airflow_spot_provider.emulator.spec import DEFAULT_MAX_RUNTIME_SECONDS, JobSpec
 
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _MESSAGES = {
@@ -144,6 +144,7 @@ class JobRecord:
         status = transitions[-1]["Status"]
         request = self._spec.request
         answer = {key: value for key, value in request.items() if key != "Tags"} | self.updates
+        answer |= _defaults(request)
         answer |= {
             "TrainingJobArn": self._spec.arn,
             "TuningJobArn": self._spec.tuning_job_arn,
@@ -204,6 +205,18 @@ class JobRecord:
         if transitions and (ended := transitions[-1].get("EndTime")) is not None and ended > at:
             del transitions[-1]["EndTime"]
         return transitions
+
+
+def _defaults(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What SageMaker tells of members that were left out: an empty key, and what it takes for granted."""
+    stopping = {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_SECONDS, **(request.get("StoppingCondition") or {})}
+    members: dict[str, Any] = {"StoppingCondition": stopping}
+    if output := request.get("OutputDataConfig"):
+        members["OutputDataConfig"] = {"KmsKeyId": "", **output}
+    if channels := request.get("InputDataConfig"):
+        none = {"CompressionType": "None", "RecordWrapperType": "None"}
+        members["InputDataConfig"] = [{**none, **channel} for channel in channels]
+    return members
 
 
 def _by(at: datetime, time: datetime | None) -> datetime | None:

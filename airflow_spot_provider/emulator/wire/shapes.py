@@ -28,14 +28,11 @@ _TYPES = {
     "double": "a number",
     "timestamp": "a time in epoch seconds",
 }
-# Java's classes of characters that stand in patterns, as near as Python's expressions come to them.
+# Java's classes of characters that stand in patterns. Python's \w has the letters, the numbers and "_".
 _JAVA_CLASSES = {
     r"\p{L}": r"\w",
-    r"\p{N}": r"\d",
-    r"\p{Z}": r"\s",
-    r"\p{P}": r"!-/:-@\[-`{-~",
-    r"\p{M}": r"\w",
-    r"\p{S}": r"$+<=>^`|~",
+    r"\p{N}": r"\w",
+    r"\p{Z}": r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
     r"\p{Alnum}": r"a-zA-Z0-9",
 }
 _SECRET = ("environment", "hyperparameters")

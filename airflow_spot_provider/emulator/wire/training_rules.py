@@ -87,6 +87,8 @@ def _check_algorithm(algorithm: Mapping[str, Any]) -> None:
 
 
 def _check_resources(resources: Mapping[str, Any]) -> None:
+    if resources.get("InstanceGroups") and (resources.get("InstanceType") or resources.get("InstanceCount")):
+        raise ValidationException("InstanceType or InstanceCount cannot be specified with InstanceGroups")
     ways = ("InstanceType", "InstanceGroups", "InstancePreferences")
     given = [member for member in ways if resources.get(member)]
     if len(given) != 1:
@@ -94,9 +96,13 @@ def _check_resources(resources: Mapping[str, Any]) -> None:
             "ResourceConfig must contain exactly one of InstanceType and InstanceCount, InstanceGroups or "
             f"InstancePreferences; found {', '.join(given) or 'none'}"
         )
+    if resources.get("InstanceType") and not resources.get("InstanceCount"):
+        raise ValidationException(
+            "InstanceCount is required in ResourceConfig when InstanceType is specified"
+        )
+    if resources.get("InstancePreferences") and resources.get("InstancePlacementConfig"):
+        raise ValidationException("InstancePlacementConfig cannot be specified with InstancePreferences")
     groups = [group["InstanceGroupName"] for group in resources.get("InstanceGroups") or ()]
-    if groups and resources.get("InstanceCount"):
-        raise ValidationException("InstanceCount cannot be given together with InstanceGroups")
     if len(set(groups)) != len(groups):
         raise ValidationException(f"InstanceGroups must have unique names: {groups}")
 
@@ -142,6 +148,12 @@ def _check_channels(request: Mapping[str, Any]) -> None:
         group["InstanceGroupName"]
         for group in (request.get("ResourceConfig") or {}).get("InstanceGroups") or ()
     }
+    assigned = [channel["ChannelName"] for channel in channels if _groups_of(channel)]
+    others = [name for name in names if name not in assigned]
+    if assigned and others:
+        raise ValidationException(
+            f"Some channels have assigned instance groups: [{', '.join(assigned)}] while others not: [{', '.join(others)}]"
+        )
     for channel in channels:
         _check_channel(
             channel, channel.get("InputMode") or mode, groups, has_vpc=bool(request.get("VpcConfig"))
@@ -167,7 +179,7 @@ def _check_channel(channel: Mapping[str, Any], mode: str | None, groups: set[str
         raise ValidationException(
             f"The S3DataType AugmentedManifestFile of channel {name} can only be used in the input mode Pipe"
         )
-    if strangers := set(s3.get("InstanceGroupNames") or ()) - groups:
+    if strangers := set(_groups_of(channel)) - groups:
         raise ValidationException(
             f"Channel {name} names instance groups that ResourceConfig does not have: {sorted(strangers)}"
         )
@@ -175,3 +187,8 @@ def _check_channel(channel: Mapping[str, Any], mode: str | None, groups: set[str
         raise ValidationException(
             f"RecordWrapperType RecordIO of channel {name} can only be used in the input mode Pipe"
         )
+
+
+def _groups_of(channel: Mapping[str, Any]) -> Sequence[str]:
+    """The instance groups that a channel is for; none: it is for all."""
+    return (channel["DataSource"].get("S3DataSource") or {}).get("InstanceGroupNames") or ()

@@ -6,6 +6,7 @@ Source: `CreateHyperParameterTuningJob
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,6 +42,7 @@ def check_tuning_job(request: Mapping[str, Any]) -> None:
         objective = single.get("TuningObjective") or config.get("HyperParameterTuningJobObjective")
         ranges = single.get("HyperParameterRanges") or config.get("ParameterRanges")
         _check_search(config, single, objective, ranges)
+        _check_combinations(config, ranges or {})
     if request.get("Tags"):
         keys = [tag["Key"] for tag in request["Tags"]]
         if len(set(keys)) != len(keys):
@@ -108,7 +110,7 @@ def _check_search(
     names = {entry["Name"] for entry in algorithm.get("MetricDefinitions") or ()}
     if names and objective["MetricName"] not in names:
         raise ValidationException(
-            f"The objective metric {objective['MetricName']} is none of MetricDefinitions: {sorted(names)}"
+            "A metric is required for this hyperparameter tuning job objective. Provide a metric in the metric definitions."
         )
     _check_ranges(config["Strategy"], ranges or {}, set(definition.get("StaticHyperParameters") or ()))
 
@@ -148,6 +150,36 @@ def _check_ranges(strategy: str, ranges: Mapping[str, Any], static: set[str]) ->
         raise ValidationException("The strategy Grid supports CategoricalParameterRanges only")
     for problem in _range_problems(ranges):
         raise ValidationException(problem)
+
+
+def _check_combinations(config: Mapping[str, Any], ranges: Mapping[str, Any]) -> None:
+    """MaxNumberOfTrainingJobs is no more than there are combinations; in a grid, it is all of them.
+
+    Source: `Grid search <https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-how-it-works.html>`_.
+    """
+    most = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    if most is None or ranges.get("ContinuousParameterRanges") or ranges.get("AutoParameters"):
+        return
+    combinations = math.prod(
+        [
+            *(len(entry["Values"]) for entry in ranges.get("CategoricalParameterRanges") or ()),
+            *(
+                int(entry["MaxValue"]) - int(entry["MinValue"]) + 1
+                for entry in ranges.get("IntegerParameterRanges") or ()
+            ),
+        ]
+    )
+    if combinations < most:
+        raise ValidationException(
+            "You don't have enough combinations of hyperparameter ranges. The total number of hyperparameter combinations "
+            f"for the provided ranges [{combinations:.1f}] must be equal or greater than the value of MaxNumberOfJobs, "
+            f"[{most}]. Provide additional ranges."
+        )
+    if config["Strategy"] == "Grid" and combinations != most:
+        raise ValidationException(
+            f"MaxNumberOfTrainingJobs ({most}) must equal the number of combinations ({combinations}) for the strategy "
+            "Grid; leave it out to have it calculated"
+        )
 
 
 def _range_problems(ranges: Mapping[str, Any]) -> Iterator[str]:

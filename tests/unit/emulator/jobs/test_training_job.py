@@ -222,9 +222,23 @@ def test_description_gives_the_request_back_without_its_tags(start: Start, reque
     }
     job = start(**members)
     description = job.describe()
-    for name, value in request_of(**members).items():
-        assert name == "Tags" or description[name] == value
+    given = request_of(**members)
+    for name, value in given.items():
+        assert name in ("Tags", "OutputDataConfig") or description[name] == value
     assert "Tags" not in description
+    # As SageMaker tells it; its Python SDK reads the key.
+    assert description["OutputDataConfig"] == {"KmsKeyId": "", **given["OutputDataConfig"]}
+
+
+def test_description_tells_what_was_taken_for_granted(start: Start) -> None:
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/data"}
+    job = start(
+        StoppingCondition={"MaxWaitTimeInSeconds": 90_000},
+        InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
+    )
+    description = job.describe()
+    assert description["StoppingCondition"]["MaxRuntimeInSeconds"] == 86_400
+    assert description["InputDataConfig"][0]["CompressionType"] == "None"
 
 
 moves = st.lists(
