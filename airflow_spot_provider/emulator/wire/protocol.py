@@ -129,17 +129,21 @@ def body_of(environ: Mapping[str, Any]) -> bytes:
 
 
 def parsed(body: bytes) -> dict[str, Any]:
-    """The request as the client sent it.
+    """The request as the client sent it; a member that is null is one that is not there.
 
     :raises SerializationException: it is no JSON object.
     """
     try:
-        sent = json.loads(body or b"{}", parse_constant=_refuse)
+        sent = json.loads(body or b"{}", object_pairs_hook=_given, parse_constant=_refuse)
     except (ValueError, RecursionError):
         sent = None
     if not isinstance(sent, dict):
         raise SerializationException("The request is not a JSON object")
     return sent
+
+
+def _given(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in members if value is not None}
 
 
 def _refuse(constant: str) -> None:

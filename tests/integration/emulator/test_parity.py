@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from airflow_spot_provider.emulator import SageMakerEmulator
-from tests.parity.record import TABLES, Service, differences
+from tests.parity.record import TABLES, Place, Service, differences
 
 ENTRIES = [(table.stem, entry) for table in TABLES for entry in json.loads(table.read_text())]
 
@@ -33,7 +33,24 @@ def test_emulator_answers_as_the_table_says(
     emulator: SageMakerEmulator, table: str, entry: dict[str, Any]
 ) -> None:
     service = Service(boto3.Session(), emulator.endpoint_url)
-    assert list(differences(entry["answer"], service.call(entry["operation"], entry["request"]))) == [], table
+    expected = entry["emulator"]["answer"] if "emulator" in entry else entry["answer"]
+    assert list(differences(expected, service.play(entry))) == [], table
+
+
+def test_nothing_is_left_behind(emulator: SageMakerEmulator) -> None:
+    sagemaker = emulator.client("sagemaker")
+    assert sagemaker.list_training_jobs(NameContains="parity")["TrainingJobSummaries"] == []
+    tuning_jobs = sagemaker.list_hyper_parameter_tuning_jobs(NameContains="parity")
+    assert tuning_jobs["HyperParameterTuningJobSummaries"] == []
+
+
+def test_recording_in_another_account_asks_for_its_own_names_and_writes_them_down_nowhere() -> None:
+    place = Place("999900001111", "eu-north-1", "arn:aws:iam::999900001111:role/mine", "my-bucket")
+    for _, entry in ENTRIES:
+        asked = json.dumps(place.here(entry["request"]))
+        for name in ("123456789012", "us-east-1", "parity-bucket", "role/sagemaker-training"):
+            assert name not in asked
+        assert place.anywhere(place.here(entry["request"])) == entry["request"]
 
 
 def test_every_entry_says_where_it_comes_from() -> None:
@@ -44,6 +61,14 @@ def test_every_entry_says_where_it_comes_from() -> None:
             if entry["source"] == "documented"
             else entry["recorded"]
         )
+        assert entry["emulator"]["why"] if "emulator" in entry else True
+
+
+def test_what_was_recorded_is_what_the_table_says() -> None:
+    for table, entry in ENTRIES:
+        if "recorded" in entry:
+            found = {"members": entry["answer"].get("members", {}), **entry["recorded"]}
+            assert list(differences(entry["answer"], found)) == [], table
 
 
 def _record(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,6 +87,8 @@ def test_recorder_asks_before_it_calls_tells_differences_and_writes_them(
     before = emulator.calls()
     asked = _record(tmp_path, "--endpoint-url", emulator.endpoint_url)
     assert "No call was made" in asked.stdout
+    assert "name that is taken" not in asked.stdout
+    assert "name that is taken" in _record(tmp_path, "--jobs", "--endpoint-url", emulator.endpoint_url).stdout
     assert emulator.calls() == before
 
     table = tmp_path / TABLES[0].name
@@ -71,7 +98,9 @@ def test_recorder_asks_before_it_calls_tells_differences_and_writes_them(
     recorded = _record(tmp_path, "--yes", "--write", "--endpoint-url", emulator.endpoint_url)
     assert recorded.returncode == 1, recorded.stderr
     assert "'ValidationException', and in the table 'Nonsense'" in recorded.stdout
-    assert "1 difference." in recorded.stdout
+    known = sum("emulator" in entry for _, entry in ENTRIES)
+    told = [line for line in recorded.stdout.splitlines() if "in the table" in line]
+    assert len({line.split(":")[2] for line in told}) == 1 + known
     written = json.loads(table.read_text())[0]
     assert written["source"] == "recorded"
     assert written["recorded"]["code"] == "ValidationException"
