@@ -209,7 +209,10 @@ class JobRecord:
 
 def _defaults(request: Mapping[str, Any]) -> dict[str, Any]:
     """What SageMaker tells of members that were left out: an empty key, and what it takes for granted."""
-    stopping = {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_SECONDS, **(request.get("StoppingCondition") or {})}
+    stopping = {
+        "MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_SECONDS,
+        **(request.get("StoppingCondition") or {}),
+    }
     members: dict[str, Any] = {"StoppingCondition": stopping}
     if output := request.get("OutputDataConfig"):
         members["OutputDataConfig"] = {"KmsKeyId": "", **output}

@@ -188,7 +188,10 @@ def _range_problems(ranges: Mapping[str, Any]) -> Iterator[str]:
             name, least, greatest = entry["Name"], entry["MinValue"], entry["MaxValue"]
             try:
                 low, high = number(least), number(greatest)
+                finite = all(abs(value) < math.inf for value in (low, high))
             except ValueError:
+                finite = False
+            if not finite:
                 yield f"The range of {name} is from '{least}' to '{greatest}', which are no {number.__name__} values"
                 continue
             if not low < high:

@@ -234,6 +234,23 @@ def test_every_member_wrong_in_turn_is_refused_and_leaves_nothing_behind(
     assert _state() == before
 
 
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_member_that_is_null_is_one_that_is_not_there(emulator: SageMakerEmulator, operation: str) -> None:
+    wire, shape = Wire(emulator), MODEL.operation_model(operation).input_shape
+    for request in (_base(operation), *MORE_BASES.get(operation, ())):
+        # A name that is taken, or nobody has: nothing comes of a request that is taken.
+        if operation.startswith("Create"):
+            request = {**request, f"{operation.removeprefix('Create')}Name": "there"}
+        elif operation.startswith(("Stop", "Delete")) and operation != "DeleteTags":
+            request = dict.fromkeys(request, "nowhere")
+        for path, _, required in members(shape, request):
+            if not required:
+                null = wire.send(operation, json.dumps(having(request, path, None)).encode())
+                assert null[0] < 500, (path, null)
+                if not isinstance(path[-1], int):
+                    assert null == wire.send(operation, json.dumps(without(request, path)).encode()), path
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -25,14 +25,16 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
 
-@pytest.mark.usefixtures("credentials")
+@pytest.fixture(scope="module")
+def service(emulator: SageMakerEmulator) -> Service:
+    session = boto3.Session("x", "x", region_name="us-east-1")
+    return Service(session, emulator.endpoint_url)
+
+
 @pytest.mark.parametrize(
     ("table", "entry"), ENTRIES, ids=lambda value: value["name"] if isinstance(value, dict) else value
 )
-def test_emulator_answers_as_the_table_says(
-    emulator: SageMakerEmulator, table: str, entry: dict[str, Any]
-) -> None:
-    service = Service(boto3.Session(), emulator.endpoint_url)
+def test_emulator_answers_as_the_table_says(service: Service, table: str, entry: dict[str, Any]) -> None:
     expected = entry["emulator"]["answer"] if "emulator" in entry else entry["answer"]
     assert list(differences(expected, service.play(entry))) == [], table
 
