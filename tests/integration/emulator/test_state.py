@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from airflow_spot_provider.emulator import EmulatorError, SageMakerEmulator
 from tests.integration.emulator.conftest import BUCKET, Jobs, statuses, until
+from tests.integration.emulator.shapes import tuning_job
 
 COUNTING = """
 import os, pathlib, time
@@ -101,7 +103,6 @@ def test_deleted_job_is_gone_for_the_next_emulator_too(state: Path) -> None:
         jobs.sagemaker.add_tags(
             ResourceArn=jobs.describe(name)["TrainingJobArn"], Tags=[{"Key": "a", "Value": "b"}]
         )
-        emulator.clock.advance(emulator.clock.now() - emulator.clock.now())
     with SageMakerEmulator(state=state, clock="stepped") as emulator:
         jobs = Jobs(emulator, "gone")
         arn = jobs.describe(name)["TrainingJobArn"]
@@ -130,3 +131,40 @@ def test_folder_of_something_else_is_not_written_into(tmp_path: Path) -> None:
         SageMakerEmulator(state=tmp_path),
     ):
         raise AssertionError("it started")
+
+
+def test_tuning_job_goes_on_after_a_kill(state: Path) -> None:
+    with SageMakerEmulator(state=state, clock="stepped", lifecycle="interrupted-once") as emulator:
+        emulator.client("s3").create_bucket(Bucket=BUCKET)
+        emulator.client("s3").put_object(Bucket=BUCKET, Key="data/one", Body=b"1")
+        request = tuning_job("search")
+        request["HyperParameterTuningJobConfig"]["ResourceLimits"] = {
+            "MaxNumberOfTrainingJobs": 5,
+            "MaxParallelTrainingJobs": 2,
+        }
+        emulator.client("sagemaker").create_hyper_parameter_tuning_job(**request)
+        emulator.clock.advance(timedelta(seconds=250))
+        before = _members(emulator)
+        assert 2 < len(before) < 5
+        _killed(emulator)
+    with SageMakerEmulator(state=state, clock="stepped", lifecycle="interrupted-once") as emulator:
+        emulator.clock.advance(timedelta(hours=1))
+        after = _members(emulator)
+        assert before.keys() <= after.keys()
+        assert len(after) == 5
+        assert set(after.values()) == {"Completed"}
+        described = emulator.client("sagemaker").describe_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName="search"
+        )
+        assert described["HyperParameterTuningJobStatus"] == "Completed"
+        assert described["TrainingJobStatusCounters"]["Completed"] == 5
+
+
+def _members(emulator: SageMakerEmulator) -> dict[str, str]:
+    """The training jobs of the tuning job, and their statuses."""
+    listed = emulator.client("sagemaker").list_training_jobs_for_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName="search", MaxResults=100
+    )
+    return {
+        summary["TrainingJobName"]: summary["TrainingJobStatus"] for summary in listed["TrainingJobSummaries"]
+    }
