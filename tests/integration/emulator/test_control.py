@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import urllib.request
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -114,3 +117,37 @@ def test_airflow_connection_leads_to_the_emulator(emulator: SageMakerEmulator) -
     connection = json.loads(emulator.airflow_connection())
     assert connection["conn_type"] == "aws"
     assert connection["extra"] == {"endpoint_url": emulator.endpoint_url, "region_name": "us-east-1"}
+
+
+def test_browser_gets_a_page_that_needs_nothing_else(emulator: SageMakerEmulator) -> None:
+    address = urlsplit(emulator.endpoint_url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    connection.request("GET", "/_emulator/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    answer = connection.getresponse()
+    page = answer.read().decode()
+    connection.close()
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "<title>SageMaker emulator</title>" in page
+    assert not re.findall(r'(?:src|href)="(?!data:)[^"]*"', page)
+    # What the page asks for is there.
+    for path in set(re.findall(r'asked\("(/[a-z/]*)"', page)) | {
+        "/jobs",
+        "/health",
+        "/market",
+        "/calls",
+        "/faults",
+    }:
+        assert _ask(emulator, path)[0] == 200
+
+
+def test_job_is_told_with_its_stays_and_can_be_stopped(jobs: Jobs) -> None:
+    name = jobs.submit("interrupted-once")
+    jobs.ended(name)
+    told = jobs.emulator.job(name)
+    assert [stay["why"] for stay in told["stays"]] == ["interrupted", "done"]
+    assert told["managed_spot"] is True
+    waiting = jobs.submit("never-launched")
+    assert _ask(jobs.emulator, f"/jobs/{waiting}/stop", b"")[0] == 200
+    assert jobs.ended(waiting)["SecondaryStatus"] == "Stopped"
+    status, answer = _ask(jobs.emulator, f"/jobs/{waiting}/stop", b"")
+    assert (status, "only a job in progress" in answer["error"]) == (400, True)
