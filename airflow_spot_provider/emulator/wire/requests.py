@@ -7,10 +7,10 @@ from typing import Any
 
 from airflow_spot_provider.emulator.wire.protocol import service_model
 from airflow_spot_provider.emulator.wire.shapes import check_shape
-from airflow_spot_provider.emulator.wire.training_rules import check_training_job
+from airflow_spot_provider.emulator.wire.training_rules import check_tags, check_training_job
 from airflow_spot_provider.emulator.wire.tuning_rules import check_tuning_job
 
-__all__ = ["check", "check_training_job", "check_tuning_job"]
+__all__ = ["check", "check_tags", "check_training_job", "check_tuning_job"]
 
 
 def check(operation: str, parameters: Mapping[str, Any]) -> None:

@@ -124,6 +124,7 @@ class TrainingAPI:
     def add_tags(self, call: Call) -> Answer:
         """AddTags: over those of the same keys."""
         resource, tags = self._tagged(call), call.parameters["Tags"]
+        requests.check_tags(tags)
         new = {tag["Key"]: dict(tag) for tag in (*resource.tags, *tags)}
         if len(new) > _MOST_TAGS:
             raise ValidationException(f"A resource has at most {_MOST_TAGS} tags; it would have {len(new)}")

@@ -5,6 +5,7 @@ Source: `CreateTrainingJob <https://docs.aws.amazon.com/sagemaker/latest/APIRefe
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -46,10 +47,26 @@ def check_definition(request: Mapping[str, Any]) -> None:
     _check_algorithm(request.get("AlgorithmSpecification") or {})
     _check_resources(request.get("ResourceConfig") or {})
     _check_stopping(request)
+    _check_checkpoints(request.get("CheckpointConfig") or {})
     _check_channels(request)
-    keys = [tag["Key"] for tag in request.get("Tags") or ()]
+    check_tags(request.get("Tags") or ())
+
+
+def check_tags(tags: Sequence[Mapping[str, str]]) -> None:
+    """Refuse tags of the same key, and those that AWS gives itself.
+
+    Source: `Tag <https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html>`_ and the
+    `rules of tagging <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>`_.
+
+    :raises ValidationException: with the first key that is wrong.
+    """
+    keys = [tag["Key"] for tag in tags]
     if len(set(keys)) != len(keys):
         raise ValidationException("Duplicate tag keys found. Please note that tag keys are case insensitive.")
+    if reserved := [key for key in keys if key.lower().startswith("aws:")]:
+        raise ValidationException(
+            f"aws: prefixed tag key names are not allowed for external use: {', '.join(reserved)}"
+        )
 
 
 def _check_tag(tag: str, read: Callable[[], object]) -> None:
@@ -80,7 +97,7 @@ def _check_algorithm(algorithm: Mapping[str, Any]) -> None:
     for definition in definitions:
         try:
             re.compile(definition["Regex"])
-        except re.error as error:
+        except (re.error, OverflowError) as error:
             raise ValidationException(
                 f"Invalid MetricDefinitions: the Regex of {definition['Name']} cannot be compiled: {error}"
             ) from error
@@ -136,6 +153,14 @@ def _check_stopping(request: Mapping[str, Any]) -> None:
             raise ValidationException(
                 f"{member} is not supported when EnableManagedSpotTraining is set to true"
             )
+
+
+def _check_checkpoints(checkpoints: Mapping[str, Any]) -> None:
+    path = checkpoints.get("LocalPath")
+    if path and (not path.startswith("/") or posixpath.normpath(path) in ("/", "//")):
+        raise ValidationException(
+            f"Invalid LocalPath ('{path[:200]}') in CheckpointConfig. It must be an absolute path to a directory other than /"
+        )
 
 
 def _check_channels(request: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_spot_provider.emulator.exceptions import ValidationException
-from airflow_spot_provider.emulator.wire.training_rules import check_definition
+from airflow_spot_provider.emulator.wire.training_rules import check_definition, check_tags
 
 _MOST_RANGES = 30
 _KINDS = (
@@ -43,12 +43,7 @@ def check_tuning_job(request: Mapping[str, Any]) -> None:
         ranges = single.get("HyperParameterRanges") or config.get("ParameterRanges")
         _check_search(config, single, objective, ranges)
         _check_combinations(config, ranges or {})
-    if request.get("Tags"):
-        keys = [tag["Key"] for tag in request["Tags"]]
-        if len(set(keys)) != len(keys):
-            raise ValidationException(
-                "Duplicate tag keys found. Please note that tag keys are case insensitive."
-            )
+    check_tags(request.get("Tags") or ())
 
 
 def _check_strategy(config: Mapping[str, Any]) -> None:

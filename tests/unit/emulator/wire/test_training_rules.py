@@ -99,6 +99,8 @@ def test_members_that_go_together_are_taken(request_of: Any, members: dict[str, 
             {"ResourceConfig": {**GROUPS, "InstanceGroups": GROUPS["InstanceGroups"][:1] * 2}},
             "InstanceGroups must have unique names",
         ),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "../c"}}, "Invalid LocalPath"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/opt/.."}}, "Invalid LocalPath"),
         ({"InputDataConfig": [FILE_SYSTEM]}, "VpcConfig is required"),
         (
             {"InputDataConfig": [{"ChannelName": "a", "DataSource": {}}]},
@@ -134,6 +136,7 @@ def test_members_that_go_together_are_taken(request_of: Any, members: dict[str, 
         ),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 28 * 86_400 + 1}}, "at most 2419200"),
         ({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}, "Duplicate tag keys"),
+        ({"Tags": [{"Key": "AWS:team", "Value": "1"}]}, "aws: prefixed tag key names are not allowed"),
         ({"Tags": [{"Key": "a\tb", "Value": "1"}]}, "regular expression pattern"),
         ({"Tags": [{"Key": "emulator:volume-bytes", "Value": "1.5"}]}, "no number of bytes"),
         ({"Tags": [{"Key": "emulator:checkpoint-seconds", "Value": "x"}]}, "no number of seconds"),
@@ -146,6 +149,16 @@ def test_members_that_go_together_are_taken(request_of: Any, members: dict[str, 
                 }
             },
             "names have to be unique",
+        ),
+        (
+            {
+                "AlgorithmSpecification": {
+                    "TrainingImage": "i",
+                    "TrainingInputMode": "File",
+                    "MetricDefinitions": [{"Name": "loss", "Regex": "a{99999999999999999999}"}],
+                }
+            },
+            "the Regex of loss cannot be compiled",
         ),
     ],
 )
