@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 
 import pytest
 
-_airflow_home = tempfile.TemporaryDirectory(prefix="airflow-spot-tests-")
+_airflow_home = tempfile.mkdtemp(prefix="airflow-spot-tests-")
+atexit.register(shutil.rmtree, _airflow_home, ignore_errors=True)
 
-os.environ["AIRFLOW_HOME"] = _airflow_home.name
+os.environ["AIRFLOW_HOME"] = _airflow_home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "True"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
@@ -21,7 +24,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = "e2e" if "e2e" in item.path.parts else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: "e2e" not in item.path.parts)
-
-
-def pytest_unconfigure() -> None:
-    _airflow_home.cleanup()
