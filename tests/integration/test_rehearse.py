@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_spot_provider.cli import main
 from airflow_spot_provider.emulator.rehearsal.findings import Kind
 from airflow_spot_provider.emulator.rehearsal.rehearse import Plan, rehearse
 from airflow_spot_provider.emulator.rehearsal.report import RehearsalReport
@@ -20,7 +19,7 @@ from airflow_spot_provider.emulator.rehearsal.source import source_of
 
 SCRIPTS = Path(__file__).parents[1] / "rehearsal_scripts"
 DIGITS = Path(__file__).parents[2] / "dags" / "digits"
-AT_ONCE = 3
+AT_ONCE = 4
 """Rehearsals spend most of their time waiting; so many at a time keep the tests short."""
 
 
@@ -123,16 +122,12 @@ def test_script_that_ignores_sigterm_is_found(rehearsals: Rehearsals) -> None:
     assert first.seconds_to_exit >= 1.0
 
 
-def test_script_that_fails_by_itself_could_not_be_run_and_its_log_is_shown(tmp_path: Path) -> None:
+def test_script_that_fails_by_itself_could_not_be_run_and_its_log_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "train.py").write_text("print('step 1')\nraise RuntimeError('no data')\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow_spot_provider.cli", "rehearse", str(tmp_path), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2, done.stderr
-    answer = json.loads(done.stdout)
+    assert main(["rehearse", str(tmp_path), "--json", "--quiet"]) == 2
+    answer = json.loads(capsys.readouterr().out)
     assert answer["verdict"].startswith("COULD NOT BE RUN")
     assert answer["log"][0] == "step 1"
     assert answer["log"][-1] == "RuntimeError: no data"

@@ -154,5 +154,8 @@ def verdict_of(judgement: Judgement) -> str:
     count = len(judgement.resumptions)
     resumed = f"it resumed after {'its interruption' if count == 1 else f'all {count} interruptions'}"
     seconds = sum(each.seconds_lost or 0.0 for each in judgement.resumptions)
-    metrics = f", and {len(judgement.comparisons)} metrics agree" if judgement.comparisons else ""
+    compared = len(judgement.comparisons)
+    metrics = (
+        f", and {'its metric agrees' if compared == 1 else f'{compared} metrics agree'}" if compared else ""
+    )
     return f"PASSED: {resumed}{metrics}; {seconds:.1f} s of training were done twice."

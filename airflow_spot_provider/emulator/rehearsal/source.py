@@ -53,10 +53,10 @@ class Source:
 
 
 def source_of(
-    path: Path,
+    path: Path | str,
     *,
     program: str | None = None,
-    data: Path | None = None,
+    data: Path | str | None = None,
     channels: Sequence[str] = (),
     hyperparameters: Sequence[str] = (),
 ) -> Source:
@@ -69,6 +69,7 @@ def source_of(
     :param hyperparameters: as ``name=value``.
     :raises RehearsalError: something is not there, or is not what it should be.
     """
+    path = Path(path)
     if path.is_file():
         if program is not None and program != path.name:
             raise RehearsalError(
@@ -81,7 +82,7 @@ def source_of(
             raise RehearsalError(f"{path} has no {program}; name its script with --program.")
     else:
         raise RehearsalError(f"{path} is not there; give a training script, or the folder with it.")
-    places = {} if data is None else {DATA_CHANNEL: data}
+    places = {} if data is None else {DATA_CHANNEL: Path(data)}
     for name, place in (_pair(channel, "--channel", "DIR") for channel in channels):
         if not _CHANNEL.fullmatch(name):
             raise RehearsalError(

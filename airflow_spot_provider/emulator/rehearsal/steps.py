@@ -39,6 +39,11 @@ class Steps:
         """From one printed step to the next."""
         return median(after - before for before, after in zip(self.values, self.values[1:], strict=False))
 
+    @property
+    def counts_in_ones(self) -> bool:
+        """Whether they are whole numbers."""
+        return all(value.is_integer() for value in self.values)
+
     def read(self, lines: Iterable[Line]) -> list[tuple[float, float]]:
         """When which step was printed; where a script says what it resumes from, it prints no step."""
         return [
@@ -73,7 +78,8 @@ def steps_of(lines: Sequence[Line]) -> Steps | None:
         for name, seen in values.items()
         if len(set(seen)) > 1 and seen == sorted(seen)
     ]
-    return max(rising, key=lambda steps: len(steps.values), default=None)
+    # Of two that rise together, such as a step and its share of an epoch, whole numbers read better.
+    return max(rising, key=lambda steps: (len(steps.values), steps.counts_in_ones), default=None)
 
 
 def resumed_at(lines: Iterable[Line]) -> tuple[str, float | None] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,12 @@ def test_table_shows_what_was_found_and_what_to_change() -> None:
 def test_long_runs_are_not_sped_up_beyond_what_sagemaker_takes() -> None:
     assert Plan().speed == 600
     assert Plan(max_seconds=100_000).speed == 12
+
+
+@pytest.mark.parametrize("module", ["moto", "watchdog"])
+def test_missing_extra_could_not_be_run(
+    script: Path, module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["rehearse", str(script)]) == 2
+    assert f"needs {module}" in capsys.readouterr().err

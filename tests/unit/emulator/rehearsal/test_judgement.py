@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_spot_provider.emulator.rehearsal.facts import Cut, Interruption, Line, Moment, Run, Stay, Upload
 from airflow_spot_provider.emulator.rehearsal.findings import ADVICE, Kind, Severity
@@ -71,7 +73,7 @@ def test_script_that_resumes_passes() -> None:
     assert (second.start, second.steps_repeated) == (Start.RESUMED, 1)
     assert second.seconds_lost == pytest.approx(1.1)
     assert verdict_of(judgement) == (
-        "PASSED: it resumed after all 2 interruptions, and 1 metrics agree; 1.2 s of training were done twice."
+        "PASSED: it resumed after all 2 interruptions, and its metric agrees; 1.2 s of training were done twice."
     )
 
 
@@ -299,3 +301,34 @@ def test_report_tells_each_interruption_in_real_seconds_of_training() -> None:
     assert [each.at_seconds for each in report.interruptions] == pytest.approx([8.1, 9.1 + 6.1])
     assert [each.seconds_to_exit for each in report.interruptions] == [1.0, None]
     assert report.model_validate_json(report.model_dump_json()) == report
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, STEPS),
+            st.integers(0, STEPS),
+            st.sampled_from([CLEAN, TORN]),
+            st.sampled_from([None, "resumed", "from scratch", "loaded checkpoint 7"]),
+            st.sampled_from([(), (3,), None]),
+            st.sampled_from(["step {}", "line {}", "[{}] x:1"]),
+            st.booleans(),
+        ),
+        max_size=5,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_whatever_was_seen_gives_a_report(seen: list[Any], completed: bool, timed_out: bool) -> None:
+    stays = [
+        stay(first, last, cut=cut, says=says, saved=saved, text=text, killed=killed)
+        for first, last, cut, says, saved, text, killed in seen
+    ]
+    run = Run((*stays, stay(1, 0)), completed=completed, timed_out=timed_out)
+    judgement = judge(reference(), run, metrics={}, tolerance=0.01)
+    report = report_of(judgement, reference(), run, script="train.py", seed=0, tolerance=0.01)
+    assert report.passed is not bool(report.findings)
+    assert len(report.interruptions) == len(stays)
+    assert all((each.seconds_lost or 0) >= 0 for each in report.interruptions)
+    assert "\n" not in report.verdict
+    assert completed or not report.passed

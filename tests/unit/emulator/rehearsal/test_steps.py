@@ -57,6 +57,12 @@ def test_finest_counter_that_never_falls_is_taken() -> None:
     assert (steps.name, steps.values, steps.spacing) == ("global_step", (0, 1, 2, 3), 1)
 
 
+def test_whole_numbers_are_taken_before_shares_of_an_epoch() -> None:
+    steps = steps_of(lines("{'epoch': 0.5, 'step': 10}", "{'epoch': 1.0, 'step': 20}"))
+    assert steps is not None
+    assert (steps.name, steps.values) == ("step", (10, 20))
+
+
 def test_step_that_is_resumed_from_is_not_one_that_was_done() -> None:
     log = lines("resumed from epoch 5", "epoch 6", "epoch 7")
     steps = steps_of(log)
