@@ -50,7 +50,7 @@ demo: $(READY) ## Run the example DAG on a local SageMaker and a local Airflow (
 
 test: $(READY) ## Run all tests, and hold the domain's coverage at 100 %
 	@mkdir -p build
-	$(BIN)/pytest -n 2 --dist loadgroup --cov=airflow_spot_provider --cov-report= $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --cov=airflow_spot_provider --cov-report= $(PYTEST_ARGS)
 	@echo "Coverage of airflow_spot_provider/training, statements and branches:"
 	@$(BIN)/coverage report --include='airflow_spot_provider/training/*' --fail-under=100
 
