@@ -55,7 +55,18 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "staging",
                         "default": "",
-                    }
+                    },
+                    "events_queue": {
+                        "description": (
+                            "SQS queue (name or URL) with SageMaker's events, for changes to be known within a second. Each "
+                            "triggerer needs one of its own: {{ordinal}} stands for the number at the end of its host name. "
+                            "The extra spot_events_queue of an AWS connection wins over it. Empty: jobs are polled."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "airflow-spot-events-{{ordinal}}",
+                        "default": "",
+                    },
                 },
             }
         },

@@ -101,11 +101,24 @@ def is_worth_a_retry(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return (
-            status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            or status == HTTPStatus.TOO_MANY_REQUESTS
-            or code_of(error) in _THROTTLED | _UNAVAILABLE | _EXPIRED
+            is_throttled(error)
+            or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            or code_of(error) in _UNAVAILABLE | _EXPIRED
         )
     return isinstance(error, _TRANSPORT_ERRORS) or is_expired_credentials(error)
+
+
+def is_throttled(error: BaseException) -> bool:
+    """Whether AWS refused the call for its rate."""
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status == HTTPStatus.TOO_MANY_REQUESTS or code_of(error) in _THROTTLED
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether AWS says that a permission is missing."""
+    return code_of(error) in {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
 def is_not_found(error: BaseException) -> bool:

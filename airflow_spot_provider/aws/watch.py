@@ -1,27 +1,21 @@
-"""Watch one training job to its end, with no limit but its own.
-
-The rules are in :class:`Watch`, which does no I/O; :func:`watch_until_ended` asks with an async client, and
-:func:`watch_blocking` with a blocking one.
-"""
+"""Watch one training job to its end in a worker, with no limit but its own. A triggerer watches in :mod:`.watching`."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from airflow_spot_provider.aws.errors import (
     NOT_FOUND_GRACE_SECONDS,
     Backoff,
     code_of,
-    is_expired_credentials,
     is_not_found,
     is_worth_a_retry,
 )
-from airflow_spot_provider.training import TrainingJobNotFound, WatchFailed, outcome_of
+from airflow_spot_provider.aws.watching.kinds import TRAINING_JOBS
+from airflow_spot_provider.training import outcome_of
 from airflow_spot_provider.training.narration import sentences_of
 
 Description = Mapping[str, Any]
@@ -104,17 +98,9 @@ class Watch:
             self._missing_since = now if self._missing_since is None else self._missing_since
             if now - self._missing_since < NOT_FOUND_GRACE_SECONDS:
                 return min(self._poll_interval, 5.0)
-            raise TrainingJobNotFound(
-                f"SageMaker knows no training job {self._job_name!r} in this account and region, and has not for "
-                f"{NOT_FOUND_GRACE_SECONDS:.0f} s. It was deleted, or aws_conn_id or region_name is another one than "
-                "the job was created with."
-            ) from error
+            raise TRAINING_JOBS.not_found(self._job_name) from error
         if not is_worth_a_retry(error):
-            raise WatchFailed(
-                f"Training job {self._job_name} cannot be watched ({code_of(error)}: {error}) and may still be running. "
-                "If a permission is missing, grant sagemaker:DescribeTrainingJob; a retry of the task then takes up "
-                "the same job."
-            ) from error
+            raise TRAINING_JOBS.not_watched(self._job_name, error) from error
         if not self._in_trouble:
             self._in_trouble = True
             self._log.warning(
@@ -122,47 +108,6 @@ class Watch:
                 code_of(error),
             )
         return self._backoff.next_delay()
-
-
-async def watch_until_ended(
-    watch: Watch,
-    connect: Callable[[], Awaitable[AbstractAsyncContextManager[Any]]],
-    job_name: str,
-) -> Description:
-    """Watch a job on the running event loop, and return its last description.
-
-    :param watch: the rules.
-    :param connect: gives a new SageMaker client; called once, and again when credentials have expired.
-    :param job_name: TrainingJobName.
-    :raises SpotTrainingError: see :meth:`Watch.failed`.
-    """
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            async with await connect() as client:
-                return await _look_until_ended(watch, client, job_name)
-        except Exception as error:
-            # A client keeps its credentials: only a new one takes up new ones from the connection.
-            if not is_worth_a_retry(error):
-                raise
-            delay = watch.failed(error, loop.time())
-        await asyncio.sleep(delay)
-
-
-async def _look_until_ended(watch: Watch, client: Any, job_name: str) -> Description:
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            description: Description = await client.describe_training_job(TrainingJobName=job_name)
-        except Exception as error:
-            if is_expired_credentials(error):
-                raise
-            delay = watch.failed(error, loop.time())
-        else:
-            if watch.seen(description):
-                return description
-            delay = watch.next_look()
-        await asyncio.sleep(delay)
 
 
 def watch_blocking(
@@ -173,7 +118,7 @@ def watch_blocking(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Description:
-    """Watch a job in this thread, and return its last description; see :func:`watch_until_ended`.
+    """Watch a job in this thread, and return its last description.
 
     :param describe: asks SageMaker for the description of a job.
     """

@@ -6,10 +6,14 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from socket import gethostname
 from typing import Any, TypeVar, cast
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
+from airflow.providers.common.compat.sdk import conf
+from asgiref.sync import sync_to_async
+from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
 from airflow_spot_provider.aws.errors import (
@@ -22,6 +26,7 @@ from airflow_spot_provider.aws.errors import (
     is_worth_a_retry,
     redacted,
 )
+from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
     SpotTrainingError,
@@ -33,6 +38,8 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 PATIENCE_SECONDS = 600.0
 """How long a blocking call is repeated while SageMaker cannot be asked."""
+
+_PROMPT: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 20, "retries": {"total_max_attempts": 1}}
 
 _Answer = TypeVar("_Answer")
 
@@ -173,9 +180,37 @@ class SageMakerSpotHook(AwsBaseHook):
         events.sort(key=lambda event: event[0])
         return [message for _, message in events[-limit:]], cut or len(events) > limit
 
-    async def connect(self) -> AbstractAsyncContextManager[Any]:
-        """A new async client, built in a thread: building one takes about 0.1 s of CPU."""
-        return cast("AbstractAsyncContextManager[Any]", await self.get_async_conn())
+    async def connect(self, service: str = "sagemaker") -> AbstractAsyncContextManager[Any]:
+        """A new async client for the watcher, built in a thread: building one takes about 0.1 s of CPU.
+
+        The watcher repeats what fails by itself, so the client does not, and it does not wait for a minute for an answer
+        that does not come. What the connection or ``config`` say about that wins.
+        """
+        return cast("AbstractAsyncContextManager[Any]", await sync_to_async(self._async_client)(service))
+
+    def events_queue(self) -> str | None:
+        """The queue of this process with SageMaker's events: the connection's extra ``spot_events_queue``, or else the
+        setting ``[airflow_spot] events_queue``; None to watch by polling alone.
+
+        :raises ValueError: the queue cannot hold events of this region, or its name needs a number that this host's name
+            does not end with.
+        """
+        setting = self.conn_config.extra_config.get("spot_events_queue") or conf.get(
+            "airflow_spot", "events_queue", fallback=""
+        )
+        if not setting:
+            return None
+        return checked_region(queue_of_host(str(setting), gethostname()), self.conn_region_name)
+
+    def _async_client(self, service: str) -> Any:
+        config = Config(**_PROMPT).merge(self.config)
+        session: Any = self.get_session(region_name=self.region_name, deferrable=True)
+        return session.create_client(
+            service,
+            endpoint_url=self.conn_config.get_service_endpoint_url(service_name=service),
+            config=self._get_config(config),
+            verify=self.verify,
+        )
 
     @property
     def _sagemaker(self) -> Any:

@@ -39,6 +39,16 @@ def sentences_of(description: Mapping[str, Any], *, told: int = 0) -> list[str]:
     return [_sentence(description, timeline, index) for index in range(told, len(timeline.transitions))]
 
 
+def sentences_of_summary(summary: Mapping[str, Any]) -> list[str]:
+    """Say what a TrainingJobSummary tells: where the job is now, and nothing of how it came there.
+
+    :param summary: an entry of a ListTrainingJobs answer.
+    :return: one line.
+    """
+    entry = {"Status": summary.get("SecondaryStatus"), "StartTime": summary.get("LastModifiedTime")}
+    return sentences_of({**summary, "EnableManagedSpotTraining": True, "SecondaryStatusTransitions": [entry]})
+
+
 def table_of(description: Mapping[str, Any]) -> str:
     """The whole timeline as an aligned text table, a transition a row: when, what, how long."""
     rows = [

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractContextManager
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_spot_provider._compat import TRIGGERS_HAVE_ON_KILL, was_killed_by_user
 from airflow_spot_provider.aws.ownership import stop_unless_taken_over
-from airflow_spot_provider.aws.watch import Watch, watch_until_ended
+from airflow_spot_provider.aws.watching.kinds import TRAINING_JOBS
+from airflow_spot_provider.aws.watching.subscription import Notice, Subscription
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
-from airflow_spot_provider.training import SpotTrainingError, outcome_of
+from airflow_spot_provider.training import Outcome, SpotTrainingError, outcome_of
+from airflow_spot_provider.training.narration import sentences_of, sentences_of_summary
+from airflow_spot_provider.triggers._watching import subscribe
 
 
 class SageMakerSpotTrainingTrigger(BaseTrigger):
@@ -75,6 +76,12 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
             },
         )
 
+    def _settings(self) -> tuple[str, ...]:
+        """What tells connections to AWS apart."""
+        return tuple(
+            repr(part) for part in (self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        )
+
     def hook(self) -> SageMakerSpotHook:
         """A new hook with the operator's settings."""
         return SageMakerSpotHook(
@@ -85,11 +92,10 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch the job, and yield one event when it has ended."""
-        jitter = random.Random()
-        watch = Watch(self.job_name, poll_interval=self.poll_interval, log=self.log, jitter=jitter)
+        """Wait for the job's news, tell them, and yield one event when it has ended."""
         try:
-            description = await watch_until_ended(watch, self._connect, self.job_name)
+            with self._subscribe() as subscription:
+                outcome = await self._until_ended(subscription)
         except SpotTrainingError as error:
             yield TriggerEvent({"job_name": self.job_name, "outcome": None, "error": str(error)})
             return
@@ -97,7 +103,7 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
             if not TRIGGERS_HAVE_ON_KILL:
                 await self._stop_if_killed()
             raise
-        yield TriggerEvent({"job_name": self.job_name, "outcome": str(outcome_of(description))})
+        yield TriggerEvent({"job_name": self.job_name, "outcome": str(outcome)})
 
     async def on_kill(self) -> None:
         """Stop the job: a user has cleared, failed or succeeded the task (Airflow 3.3 and later)."""
@@ -117,12 +123,32 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
                 self.job_name,
             )
 
-    async def _connect(self) -> AbstractAsyncContextManager[Any]:
-        """A client from the connection as it is now: its credentials may have been renewed."""
-        try:
-            return await self.hook().connect()
-        except AirflowRuntimeError as error:
-            raise ConnectionError(f"Airflow did not hand out the connection {self.aws_conn_id!r}.") from error
+    def _subscribe(self) -> AbstractContextManager[Subscription]:
+        ti = self.task_instance
+        subscription = Subscription(
+            self.job_name,
+            poll_interval=self.poll_interval,
+            group=f"{ti.dag_id}/{ti.task_id}" if ti is not None else None,
+        )
+        return subscribe(self.hook, TRAINING_JOBS, subscription, key=self._settings())
+
+    async def _until_ended(self, subscription: Subscription) -> Outcome:
+        told = 0
+        while True:
+            news = await subscription.next()
+            if isinstance(news, Notice):
+                (self.log.warning if news.warning else self.log.info)("%s", news.text)
+                continue
+            if news.whole:
+                lines = sentences_of(news.description, told=told)
+                told += len(lines)
+            else:
+                lines = sentences_of_summary(news.description)
+                told = max(told, 1)
+            for line in lines:
+                self.log.info("%s", line)
+            if (outcome := outcome_of(news.description)) is not None:
+                return outcome
 
     async def _stop_if_killed(self) -> None:
         """Before Airflow 3.3 a kill and a shutdown look alike here; only the task's state tells them apart."""

@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from airflow_spot_provider import _compat
-from airflow_spot_provider.aws import errors, watch
+from airflow_spot_provider.aws import errors
+from airflow_spot_provider.aws.watching import poller
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import spot_request
@@ -166,7 +167,7 @@ def test_job_is_not_stopped_when_the_tasks_state_cannot_be_had(
 def test_job_that_does_not_exist_is_reported_after_its_grace(
     monkeypatch: pytest.MonkeyPatch, unique: str
 ) -> None:
-    monkeypatch.setattr(watch, "NOT_FOUND_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(poller, "NOT_FOUND_GRACE_SECONDS", 0.3)
 
     [event] = asyncio.run(_events(_trigger(unique)))
 
@@ -212,13 +213,13 @@ def test_trigger_outlasts_throttling_outages_dropped_connections_and_expired_cre
         async with client_context as client:
             yield _Troubled(client, troubles)
 
-    async def _connect(hook: SageMakerSpotHook) -> Any:
+    async def _connect(hook: SageMakerSpotHook, service: str = "sagemaker") -> Any:
         nonlocal connections
         connections += 1
-        return _troubled(await connect(hook))
+        return _troubled(await connect(hook, service))
 
     monkeypatch.setattr(SageMakerSpotHook, "connect", _connect)
-    monkeypatch.setattr(errors.Backoff, "next_delay", lambda _self: 0.01)
+    monkeypatch.setattr(errors.Backoff, "next_delay", lambda _self: 0.2)
     events = asyncio.run(_events(_trigger(job)))
 
     assert events == [{"job_name": job, "outcome": "Completed"}]
@@ -239,8 +240,8 @@ def test_missing_permission_ends_the_watch_and_names_what_to_grant(
         async with client_context as client:
             yield _Troubled(client, [_client_error("AccessDeniedException", 400)])
 
-    async def _connect(hook: SageMakerSpotHook) -> Any:
-        return _denied(await connect(hook))
+    async def _connect(hook: SageMakerSpotHook, service: str = "sagemaker") -> Any:
+        return _denied(await connect(hook, service))
 
     monkeypatch.setattr(SageMakerSpotHook, "connect", _connect)
     [event] = asyncio.run(_events(_trigger(job)))

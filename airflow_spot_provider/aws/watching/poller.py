@@ -1,0 +1,514 @@
+"""Finds out what changed of the watched jobs of one kind, with as few calls as it takes.
+
+- A job that is new here is looked for among those in progress, a hundred a call, newest first.
+- After that a poll lists what was modified since the newest change that SageMaker has told of. It costs what changed, not
+  what is watched and not what exists.
+- Only a watched job that changed is described. Where that is cheaper than listing (few watched, many changes that are not
+  ours), the watched ones are described instead.
+- A slow reconciliation looks at every watched job, for what a filter by time could miss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Collection
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from airflow_spot_provider.aws.errors import (
+    NOT_FOUND_GRACE_SECONDS,
+    code_of,
+    is_denied,
+    is_not_found,
+    is_worth_a_retry,
+)
+from airflow_spot_provider.aws.watching.cursor import Cursor
+from airflow_spot_provider.aws.watching.kinds import Description, Kind, State, modified_of
+from airflow_spot_provider.aws.watching.line import AT_ONCE, Line
+from airflow_spot_provider.aws.watching.metrics import Metrics
+from airflow_spot_provider.aws.watching.pace import Durations, Pace
+from airflow_spot_provider.aws.watching.subscription import Notice, Sighting, Subscription
+from airflow_spot_provider.training.lifecycle import instant
+
+log = logging.getLogger(__name__)
+
+RECONCILE_SECONDS = 300.0
+PAGE = 100
+"""Summaries a page: what SageMaker gives at most."""
+_GATHER, _GATHER_AT_MOST = 0.1, 1.0
+"""Seconds in which new jobs are gathered, so that one listing finds many."""
+_BACKLOG = 100
+"""With more jobs to describe than these, an ended one is told by its summary."""
+_LAG_SECONDS = 1.0
+_LIST_AGAIN, _LIST_AGAIN_AT_MOST = 4, 64
+_DENIED_SECONDS = 3_600.0
+_DISTRUST_SECONDS = 600.0
+_URGENT, _ORDINARY = 0, 1
+
+
+class _Watched:
+    """One watched job: as little as it takes, for there may be ten thousand."""
+
+    __slots__ = ("announced", "created", "missing_since", "state", "subscriptions", "summary")
+
+    def __init__(self) -> None:
+        self.subscriptions: list[Subscription] = []
+        self.state: State | None = None
+        self.created: int | None = None
+        self.missing_since: float | None = None
+        self.announced: int | None = None
+        """LastModifiedTime that SageMaker has told of, and that a description has yet to catch up with."""
+        self.summary: Description | None = None
+        """The last summary of a job that has ended, until it is delivered."""
+
+
+class Poller:
+    """Watches the jobs of one kind over one line.
+
+    :param kind: training jobs or tuning jobs.
+    :param line: makes the calls.
+    :param jitter: spreads what is repeated.
+    :param metrics: where it is counted and measured.
+    """
+
+    def __init__(self, kind: Kind, line: Line, *, jitter: random.Random, metrics: Metrics) -> None:
+        self._kind = kind
+        self._line = line
+        self._jitter = jitter
+        self._metrics = metrics
+        self.pace = Pace(jitter)
+        self._cursor = Cursor()
+        self._durations = Durations()
+        self._jobs: dict[str, _Watched] = {}
+        self._fresh: dict[str, None] = {}
+        self._news = asyncio.Event()
+        self._to_describe: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
+        self._queued: dict[str, int] = {}
+        self._count = 0
+        self._next_poll = 0.0
+        self._reconcile_at = 0.0
+        self._list_denied_until = 0.0
+        self._pages = 1.0
+        self._polls_without_list = 0
+        self._list_again = _LIST_AGAIN
+        self._told_at: datetime | None = None
+        self._distrust_until = 0.0
+        self._queue_is_read = False
+
+    # Who waits
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def add(self, subscription: Subscription) -> None:
+        """Someone waits for a job."""
+        now = self._now()
+        if not self._jobs:
+            self._reconcile_at = now + self._reconcile_in()
+        self._jobs.setdefault(subscription.job_name, _Watched()).subscriptions.append(subscription)
+        self._jobs[subscription.job_name].state = None
+        self._fresh[subscription.job_name] = None
+        self.pace.joined(subscription.poll_interval, now)
+        self._next_poll = min(self._next_poll, now + self.pace.delay(now))
+        self._news.set()
+
+    def remove(self, subscription: Subscription) -> None:
+        """Someone waits no more."""
+        job = self._jobs[subscription.job_name]
+        job.subscriptions.remove(subscription)
+        self.pace.left(subscription.poll_interval)
+        if not job.subscriptions:
+            del self._jobs[subscription.job_name]
+            self._fresh.pop(subscription.job_name, None)
+
+    # What happens
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(AT_ONCE):
+                tasks.create_task(self._describe_what_changed())
+            tasks.create_task(self._tell_of_trouble())
+            while True:
+                try:
+                    await self._look()
+                except Exception:
+                    # A bug or an answer of another shape must not end anybody's wait: the jobs go on.
+                    log.exception("A look at the watched %ss failed; the next one follows.", self._kind.noun)
+                    self._next_poll = self._now() + self.pace.interval
+
+    def announce(self, description: Description) -> None:
+        """An event told of a change: a hint to look, which may be late, repeated or about somebody else's job."""
+        job = self._jobs.get(str(description.get(self._kind.name)))
+        if job is None:
+            return
+        modified = modified_of(description)
+        if job.state is not None:
+            known = job.state[-1]
+            if modified is not None and known is not None and modified < known:
+                return
+            if self._kind.state_of(description) == job.state:
+                return
+        if modified is not None:
+            job.announced = max(modified, job.announced or modified)
+        self._want(str(description[self._kind.name]), _URGENT)
+
+    async def _look(self) -> None:
+        await self._until_there_is_something_to_do()
+        if self._fresh:
+            await self._find(tuple(self._fresh))
+        now = self._now()
+        if now < self._next_poll or not self._jobs:
+            return
+        if now >= self._reconcile_at:
+            self._reconcile_at = now + self._reconcile_in()
+            await self._find(tuple(self._jobs))
+        else:
+            await self._poll()
+        ended = self._now()
+        self.pace.events_arrive = self._queue_is_read and ended >= self._distrust_until
+        self._next_poll = max(ended, now + self.pace.delay(now))
+        self._metrics.timing("poll_duration", ended - now, kind=self._kind.noun)
+        self._metrics.gauge("watched_jobs", len(self._jobs), kind=self._kind.noun)
+
+    async def _until_there_is_something_to_do(self) -> None:
+        while not self._jobs:
+            self._news.clear()
+            await self._news.wait()
+        gathered_by: float | None = None
+        while True:
+            self._news.clear()
+            now = self._now()
+            if self._fresh:
+                # They come in crowds: one listing finds them all.
+                gathered_by = now + _GATHER_AT_MOST if gathered_by is None else gathered_by
+                until = min(now + _GATHER, gathered_by)
+            else:
+                until = self._next_poll
+            if until <= now:
+                return
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._news.wait()
+            except TimeoutError:
+                return
+
+    async def _find(self, names: Collection[str]) -> None:
+        """Look at exactly these jobs, in the cheaper way: a page of those in progress, or a description each."""
+        missing = set(names)
+        pages = 0
+        if len(missing) > 1 and self._may_list():
+            async for page in self._pages_of(StatusEquals="InProgress"):
+                pages += 1
+                for summary in page:
+                    self._listed(summary)
+                    missing.discard(summary[self._kind.name])
+                if pages >= len(missing):
+                    break
+        for name in missing:
+            if name in self._jobs:
+                self._want(name, _ORDINARY)
+                self._fresh.pop(name, None)
+
+    async def _poll(self) -> None:
+        """Look at what was modified since the newest change that SageMaker told of."""
+        now = self._now()
+        since = self._cursor.since(now)
+        if not self._may_list() or self._is_cheaper_described():
+            self._describe_all()
+            return
+        if since is None:
+            await self._find(tuple(self._jobs))
+            return
+        self._cursor.begin()
+        pages = 0
+        async for page in self._pages_of(LastModifiedTimeAfter=since):
+            pages += 1
+            for summary in page:
+                self._listed(summary)
+            if len(page) == PAGE and pages > len(self._jobs):
+                # Too much changes that is not ours. What is described now, is described after what was listed.
+                self._describe_all()
+                break
+        self._pages += (pages - self._pages) / 2
+        if pages <= len(self._jobs):
+            self._list_again = _LIST_AGAIN
+
+    def _is_cheaper_described(self) -> bool:
+        """Whether describing all costs no more calls than the last listings did. Now and then it is tried again."""
+        if len(self._jobs) > self._pages:
+            return False
+        self._polls_without_list += 1
+        if len(self._jobs) == 1 or self._polls_without_list < self._list_again:
+            return True
+        self._polls_without_list = 0
+        self._list_again = min(2 * self._list_again, _LIST_AGAIN_AT_MOST)
+        return False
+
+    def _describe_all(self) -> None:
+        for name in self._jobs:
+            self._want(name, _ORDINARY)
+
+    def _may_list(self) -> bool:
+        return self._now() >= self._list_denied_until
+
+    async def _pages_of(self, **members: Any) -> AsyncIterator[list[Description]]:
+        """The pages of a List answer, newest job first. Ends early where it cannot go on: a later look sees the rest."""
+        members |= {"MaxResults": PAGE, "SortBy": "CreationTime", "SortOrder": "Descending"}
+        while True:
+            try:
+                answer = await self._line.call(self._kind.list, **members)
+            except ClientError as error:
+                if is_denied(error):
+                    self._list_denied_until = self._now() + _DENIED_SECONDS
+                    log.warning(
+                        "sagemaker:List%ss is not permitted (%s): every watched %s is described instead, a call each. Grant "
+                        "it to spare those calls.",
+                        self._kind.resource,
+                        error,
+                        self._kind.noun,
+                    )
+                elif "NextToken" not in members:
+                    raise
+                else:
+                    log.info("A listing of %ss could not be finished (%s).", self._kind.noun, error)
+                self._describe_all()
+                return
+            page = answer.get(self._kind.summaries) or []
+            self._told_at = _date_of(answer)
+            yield page
+            if not answer.get("NextToken"):
+                return
+            members["NextToken"] = answer["NextToken"]
+
+    def _listed(self, summary: Description) -> None:
+        modified = modified_of(summary)
+        self._cursor.saw(modified, self._now())
+        name = summary[self._kind.name]
+        job = self._jobs.get(name)
+        if job is None:
+            return
+        self._fresh.pop(name, None)
+        state = self._kind.state_of(summary)
+        if state == job.state:
+            return
+        first = job.state is None
+        if not first and _is_older(state, job.state):
+            return
+        if not self._is_same_job(name, job, summary):
+            return
+        if not first:
+            self._was_not_announced(job, modified)
+        if self._kind.has_ended(summary):
+            job.summary = summary
+            if self._line.is_strained or self._to_describe.qsize() > _BACKLOG:
+                self._deliver(name, job, Sighting(summary, whole=False))
+            else:
+                self._want(name, _URGENT)
+        elif first and self._kind.is_at_its_beginning(summary):
+            self._deliver(name, job, Sighting(summary, whole=False))
+        else:
+            self._want(name, _ORDINARY)
+
+    # Describing
+
+    def _want(self, name: str, priority: int) -> None:
+        if self._queued.get(name, _ORDINARY + 1) <= priority:
+            return
+        self._queued[name] = priority
+        self._count += 1
+        self._to_describe.put_nowait((priority, self._count, name))
+
+    async def _describe_what_changed(self) -> None:
+        while True:
+            priority, _, name = await self._to_describe.get()
+            if self._queued.get(name) != priority:
+                continue  # asked for again, more urgently, and described since
+            del self._queued[name]
+            if name not in self._jobs:
+                continue
+            try:
+                await self._describe(name)
+            except Exception:
+                log.exception("What SageMaker says of %s could not be read; the next look follows.", name)
+                self._again(name, self.pace.interval)
+
+    async def _describe(self, name: str) -> None:
+        ended = self._jobs[name].summary is not None
+        try:
+            description = await self._line.call(
+                self._kind.describe, patient=not ended, **{self._kind.name: name}
+            )
+        except Exception as error:  # noqa: BLE001 - _not_described() tells it to whoever waits for the job
+            if (job := self._jobs.get(name)) is not None:
+                self._not_described(name, job, error)
+            return
+        if (job := self._jobs.get(name)) is None:
+            return
+        self._told_at = _date_of(description)
+        modified = modified_of(description)
+        self._cursor.saw(modified, self._now())
+        job.missing_since = None
+        state = self._kind.state_of(description)
+        if (job.announced or 0) > (modified or 0) and not self._kind.has_ended(description):
+            # The event, or the list, is ahead of this answer.
+            self._again(name, _LAG_SECONDS)
+        if (job.state is not None and _is_older(state, job.state)) or not self._is_same_job(
+            name, job, description
+        ):
+            return
+        if state == job.state and job.summary is None:
+            return
+        self._deliver(name, job, Sighting(description, whole=True))
+
+    def _not_described(self, name: str, job: _Watched, error: Exception) -> None:
+        if job.summary is not None:
+            self._deliver(name, job, Sighting(job.summary, whole=False))
+        elif is_not_found(error):
+            now = self._now()
+            job.missing_since = now if job.missing_since is None else job.missing_since
+            if now - job.missing_since < NOT_FOUND_GRACE_SECONDS:
+                self._again(name, min(self.pace.interval, 5.0))
+            else:
+                self._give_up(job, self._kind.not_found(name), error)
+        elif is_worth_a_retry(error):
+            self._again(name, _LAG_SECONDS)
+        else:
+            self._give_up(job, self._kind.not_watched(name, error), error)
+
+    def _again(self, name: str, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._want_still, name)
+
+    def _want_still(self, name: str) -> None:
+        if name in self._jobs:
+            self._want(name, _ORDINARY)
+
+    # Telling
+
+    def _deliver(self, name: str, job: _Watched, sighting: Sighting) -> None:
+        description, now = sighting.description, self._now()
+        first = job.state is None
+        job.state = self._kind.state_of(description)
+        job.summary = job.missing_since = None
+        self._fresh.pop(name, None)
+        self.pace.news(now)
+        modified = modified_of(description)
+        if not first and modified is not None and self._told_at is not None:
+            delay = max(0.0, self._told_at.timestamp() - modified)
+            self._metrics.timing("detection_delay", delay, kind=self._kind.noun)
+        if sighting.whole:
+            self._expect(job, description, now)
+        for subscription in job.subscriptions:
+            subscription.put(sighting)
+
+    def _expect(self, job: _Watched, description: Description, now: float) -> None:
+        """Learn how long jobs of this group take, and when this one may end; by differences of SageMaker's own times."""
+        created, modified = (instant(description.get(f"{name}Time")) for name in ("Creation", "LastModified"))
+        group = job.subscriptions[0].group if job.subscriptions else None
+        if created is None or modified is None:
+            return
+        age = (modified - created).total_seconds()
+        if self._kind.has_ended(description):
+            if group is not None and description.get(self._kind.status) == "Completed":
+                self._durations.took(group, age)
+            return
+        limits = description.get("StoppingCondition") or {}
+        left = [limits["MaxWaitTimeInSeconds"] - age] if limits.get("MaxWaitTimeInSeconds") else []
+        if limits.get("MaxRuntimeInSeconds") and description.get("SecondaryStatus") == "Training":
+            left.append(limits["MaxRuntimeInSeconds"] - (description.get("TrainingTimeInSeconds") or 0))
+        if (usual := self._durations.expected(group)) is not None:
+            left.append(usual - age)
+        for seconds in left:
+            if seconds > 0:
+                self.pace.expect_end(now + seconds)
+
+    def _give_up(self, job: _Watched, error: Exception, cause: Exception) -> None:
+        error.__cause__ = cause
+        for subscription in job.subscriptions:
+            subscription.put(error)
+
+    def _is_same_job(self, name: str, job: _Watched, description: Description) -> bool:
+        created = instant(description.get("CreationTime"))
+        if created is None:
+            return True
+        seconds = int(created.timestamp())
+        if job.created is None:
+            job.created = seconds
+        if abs(seconds - job.created) <= 1:
+            return True
+        self._give_up(job, self._kind.another(name), ValueError(f"created {created.isoformat()}"))
+        return False
+
+    def _was_not_announced(self, job: _Watched, modified: int | None) -> None:
+        """Polling found what an event should have told: fall back to the quick pace for a while."""
+        if not self._queue_is_read or (job.announced or 0) >= (modified or 0):
+            return
+        self._metrics.incr("push_missed", kind=self._kind.noun)
+        if self._now() >= self._distrust_until:
+            log.warning(
+                "A %s has changed and no event told of it: is the rule there, and does nobody else read this queue? Polling "
+                "at the usual interval for %.0f s. See docs/push.md.",
+                self._kind.noun,
+                _DISTRUST_SECONDS,
+            )
+        self._distrust_until = self._now() + _DISTRUST_SECONDS
+
+    def events_arrive(self, arrive: bool) -> None:
+        """Whether the queue can be read: polling is then only the safety net, unless events were missing lately."""
+        self._queue_is_read = arrive
+        if not arrive:
+            self._next_poll = min(self._next_poll, self._now() + self.pace.interval)
+            self._news.set()
+
+    async def _tell_of_trouble(self) -> None:
+        """Say it in the tasks' logs when AWS cannot be asked for so long that changes are known late, and when it can again."""
+        told = False
+        while True:
+            await asyncio.sleep(self.pace.interval / 2)
+            since, trouble = self._line.trouble_since, self._line.trouble
+            if not told and since is not None and trouble is not None:
+                if self._now() - since >= self.pace.interval:
+                    told = True
+                    await self._notify(
+                        f"SageMaker cannot be asked just now ({code_of(trouble)}); the job goes on, and so does watching it.",
+                        warning=True,
+                    )
+            elif told and since is None:
+                told = False
+                await self._notify("SageMaker answers again; the job is still watched.", warning=False)
+
+    async def _notify(self, text: str, *, warning: bool) -> None:
+        notice = Notice(text, warning)
+        for count, job in enumerate(list(self._jobs.values())):
+            for subscription in job.subscriptions:
+                subscription.put(notice)
+            if count % 100 == 99:
+                await asyncio.sleep(0)  # thousands of log lines must not hold up the loop
+
+    def _reconcile_in(self) -> float:
+        return max(RECONCILE_SECONDS, 20 * self.pace.interval) * (0.9 + self._jitter.random() / 5)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _is_older(state: State, than: State | None) -> bool:
+    """By LastModifiedTime, the last part of a state."""
+    if than is None or state[-1] is None or than[-1] is None:
+        return False
+    return bool(state[-1] < than[-1])
+
+
+def _date_of(answer: Description) -> datetime | None:
+    """The server's time at which it answered, from the Date header."""
+    headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
+    try:
+        return parsedate_to_datetime(headers["date"])
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,168 @@
+"""One watcher for each AWS connection and region, in the process (and event loop) that waits.
+
+Who owns what::
+
+    Watchers            all watchers of an event loop; :func:`watchers_of_this_loop` is the one place that has them
+      QueueReader       one for each queue of events
+      Watcher           one for each connection, region and client configuration: its line, its pollers, its life
+        Line            the one client; the pace of calls, and the patience, that all share
+        Poller          what changed of the training jobs, and another of the tuning jobs
+          Subscription  what one trigger holds: its job's news
+
+A watcher is started by the first subscription and ended by the last. It runs outside of any trigger's context, so that
+what it logs goes to the triggerer's own log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+from collections.abc import Callable, Coroutine, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from airflow_spot_provider.aws.watching.events import QueueReader
+from airflow_spot_provider.aws.watching.kinds import Description, Kind
+from airflow_spot_provider.aws.watching.line import Connect, Line
+from airflow_spot_provider.aws.watching.metrics import Metrics
+from airflow_spot_provider.aws.watching.poller import Poller
+from airflow_spot_provider.aws.watching.subscription import Subscription
+
+_LINGER_SECONDS = 5.0
+"""A watcher that nobody needs stays for so long: the next member of a fan-out then finds its client."""
+
+
+class Watcher:
+    """Watches the jobs of one connection and region.
+
+    :param connect: gives a new SageMaker client.
+    :param jitter: spreads what is repeated.
+    :param metrics: where it is counted and measured.
+    """
+
+    def __init__(self, connect: Connect, *, jitter: random.Random, metrics: Metrics) -> None:
+        self._jitter = jitter
+        self._metrics = metrics
+        self._line = Line(connect, jitter=jitter, metrics=metrics)
+        self._pollers: dict[Kind, Poller] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._end: asyncio.TimerHandle | None = None
+        self._events_arrive = False
+        self.ended: Callable[[], None] = lambda: None
+        self.start(self._keep_the_line(), name="keeping the line to SageMaker")
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pollers.values()))
+
+    def add(self, kind: Kind, subscription: Subscription) -> None:
+        """Someone waits for a job of this kind."""
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
+        if kind not in self._pollers:
+            poller = Poller(kind, self._line, jitter=self._jitter, metrics=self._metrics)
+            poller.events_arrive(self._events_arrive)
+            self._pollers[kind] = poller
+            self.start(poller.run(), name=f"watching {kind.noun}s")
+        self._pollers[kind].add(subscription)
+
+    def remove(self, kind: Kind, subscription: Subscription) -> None:
+        """Someone waits no more; whoever is the last ends the watcher."""
+        self._pollers[kind].remove(subscription)
+        if not len(self):
+            self._end = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._stop)
+
+    def start(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Start what lives as long as the watcher does, in a context of its own."""
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(work, name=name, context=contextvars.Context()))
+
+    def announce(self, description: Description) -> None:
+        """An event told of a job's change."""
+        for kind, poller in self._pollers.items():
+            if kind.name in description:
+                poller.announce(description)
+
+    def events_arrive(self, arrive: bool) -> None:
+        """Whether events are read: polling is then only the safety net."""
+        self._events_arrive = arrive
+        for poller in self._pollers.values():
+            poller.events_arrive(arrive)
+
+    def _stop(self) -> None:
+        self.ended()
+        for task in self._tasks:
+            task.cancel()
+
+    async def _keep_the_line(self) -> None:
+        """Close the client at the end, which may be the end of the whole loop."""
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.ended()
+            await self._line.close()
+
+
+class Watchers:
+    """All watchers of one event loop, and the readers of the queues from which they hear of changes."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[Hashable, Watcher] = {}
+        self._readers: dict[Hashable, tuple[QueueReader, asyncio.Task[None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    @contextmanager
+    def subscribe(
+        self, key: Hashable, make: Callable[[], Watcher], kind: Kind, subscription: Subscription
+    ) -> Iterator[Subscription]:
+        """Watch a job for as long as the context lasts.
+
+        :param key: what tells watchers apart: connection, region, client configuration.
+        :param make: makes the watcher, if there is none.
+        """
+        watcher = self._watchers.get(key)
+        if watcher is None:
+            watcher = self._watchers[key] = make()
+            watcher.ended = lambda: self._forget(key, watcher)
+        watcher.add(kind, subscription)
+        try:
+            yield subscription
+        finally:
+            watcher.remove(kind, subscription)
+
+    async def listen(self, watcher: Watcher, key: Hashable, make: Callable[[], QueueReader]) -> None:
+        """Tell a watcher of the events in a queue until cancelled; watchers with the same queue share its reader.
+
+        :param key: what tells queues apart.
+        :param make: makes the reader, if there is none.
+        """
+        if key not in self._readers:
+            reader = make()
+            loop = asyncio.get_running_loop()
+            task = loop.create_task(reader.run(), name="reading events", context=contextvars.Context())
+            self._readers[key] = reader, task
+        reader, task = self._readers[key]
+        reader.add(watcher)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            reader.remove(watcher)
+            if not len(reader):
+                del self._readers[key]
+                task.cancel()
+
+    def _forget(self, key: Hashable, watcher: Watcher) -> None:
+        if self._watchers.get(key) is watcher:
+            del self._watchers[key]
+
+
+_BY_LOOP: WeakKeyDictionary[asyncio.AbstractEventLoop, Watchers] = WeakKeyDictionary()
+
+
+def watchers_of_this_loop() -> Watchers:
+    """The watchers of the running event loop: a triggerer has one loop, and a test has none from the test before."""
+    return _BY_LOOP.setdefault(asyncio.get_running_loop(), Watchers())
