@@ -18,7 +18,13 @@ except ImportError:  # before Airflow 3.2
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
-__all__ = ["TRIGGERS_HAVE_ON_KILL", "TaskDeferralError", "TaskDeferralTimeout", "was_killed_by_user"]
+__all__ = [
+    "TRIGGERS_HAVE_ON_KILL",
+    "TaskDeferralError",
+    "TaskDeferralTimeout",
+    "publish_xcom",
+    "was_killed_by_user",
+]
 
 TRIGGERS_HAVE_ON_KILL = hasattr(BaseTrigger, "on_kill")
 """Airflow 3.3 awaits ``on_kill()`` of a trigger when a user clears, fails or succeeds its deferred task."""
@@ -48,3 +54,29 @@ async def was_killed_by_user(task_instance: RuntimeTaskInstanceProtocol | None) 
     if task_instance.map_index is not None and task_instance.map_index >= 0:
         key = f"{key}_{task_instance.map_index}"
     return by_task.get(key) not in _STILL_WAITED_FOR
+
+
+async def publish_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str, value: Any) -> bool:
+    """Set an XCom of a deferred task from its trigger.
+
+    :return: False if there is no supervisor that would take it: in ``dag.test()``, in a plain event loop, or in a
+        triggerer whose Airflow does not take XComs from triggers yet.
+    :raises Exception: what the supervisor answers, as during a shutdown.
+    """
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import SetXCom
+
+    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if supervisor is None or not hasattr(supervisor, "asend"):
+        return False
+    await supervisor.asend(
+        SetXCom(
+            key=key,
+            value=value,
+            dag_id=task_instance.dag_id,
+            run_id=task_instance.run_id,
+            task_id=task_instance.task_id,
+            map_index=task_instance.map_index if task_instance.map_index is not None else -1,
+        )
+    )
+    return True

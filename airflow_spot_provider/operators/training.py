@@ -40,10 +40,12 @@ from airflow_spot_provider.training import (
     TaskIdentity,
     WatchFailed,
     on_demand_request,
+    progress_of,
     spot_request,
 )
 from airflow_spot_provider.training.exceptions import unaccepted
 from airflow_spot_provider.training.rules import Known
+from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 RESULT_KEY = "return_value"
 SAVINGS_KEY = "savings_percent"
+_LONGEST_INTERVAL = 86_400
 
 
 class SageMakerSpotTrainingOperator(AwsBaseOperator[SageMakerSpotHook]):
@@ -75,7 +78,7 @@ class SageMakerSpotTrainingOperator(AwsBaseOperator[SageMakerSpotHook]):
     :param allow_no_checkpoint: accept a MaxRuntime of more than an hour without checkpoints.
     :param algorithm_checkpoints: whether the algorithm writes checkpoints; None asks the training image's name.
     :param accept: outcomes that let the task succeed; ``Completed`` is always one of them.
-    :param poll_interval: seconds between two looks at the job, 1 or more.
+    :param poll_interval: seconds, from 1 to a day; a change of the job is known within about two of them.
     :param cancel_on_kill: whether clearing, failing or succeeding the waiting task stops the job.
     :param print_log: whether the newest 200 lines of the training log are repeated in the task log.
     :param deferrable: False waits in the worker.
@@ -145,6 +148,9 @@ class SageMakerSpotTrainingOperator(AwsBaseOperator[SageMakerSpotHook]):
             killed = submitted.found is Found.KILLED_JOB
             # Airflow's scheduler fails a task that resumes at once: a job that has ended is not deferred for.
             if self.deferrable and submitted.found is not Found.ENDED_JOB:
+                if self.do_xcom_push:
+                    begun = {"TrainingJobName": submitted.job_name}
+                    context["ti"].xcom_push(key=PROGRESS_KEY, value=progress_of(begun))
                 self.defer(
                     trigger=self._trigger(submitted.job_name),
                     method_name=self.submit_again.__name__ if killed else self.execute_complete.__name__,
@@ -276,6 +282,7 @@ class SageMakerSpotTrainingOperator(AwsBaseOperator[SageMakerSpotHook]):
             poll_interval=self.poll_interval,
             cancel_on_kill=self.cancel_on_kill,
             try_number=self._try_number,
+            print_log=self.print_log,
         )
 
     def _watch(self, job_name: str, poll_interval: float, log: Log | None) -> Mapping[str, Any]:
@@ -368,9 +375,11 @@ def _checked_interval(poll_interval: float) -> float:
     if (
         isinstance(poll_interval, bool)
         or not isinstance(poll_interval, int | float)
-        or not poll_interval >= 1
+        or not 1 <= poll_interval <= _LONGEST_INTERVAL
     ):
         raise InvalidSpotRequest(
-            [f"poll_interval is {poll_interval!r}; it takes a number of seconds, 1 or more."]
+            [
+                f"poll_interval is {poll_interval!r}; it takes a number of seconds from 1 to {_LONGEST_INTERVAL:,}."
+            ]
         )
     return poll_interval

@@ -23,7 +23,7 @@ from airflow_spot_provider.training.lifecycle import (
 )
 from airflow_spot_provider.training.naming import TaskIdentity, job_name
 from airflow_spot_provider.training.request import on_demand_request, spot_request
-from airflow_spot_provider.training.result import Attempt, SpotTrainingResult
+from airflow_spot_provider.training.result import Attempt, SpotTrainingResult, progress_of
 from airflow_spot_provider.training.savings import Savings, savings_percent
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "job_name",
     "on_demand_request",
     "outcome_of",
+    "progress_of",
     "savings_percent",
     "spot_request",
 ]

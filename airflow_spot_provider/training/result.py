@@ -163,6 +163,24 @@ class SpotTrainingResult(BaseModel):
 _Row = tuple[str, str | None, str | None]
 
 
+def progress_of(description: Mapping[str, Any]) -> dict[str, Any]:
+    """How far a training job has come: what a task publishes while it waits.
+
+    :param description: a DescribeTrainingJob answer.
+    :return: ``job_name``, ``status`` (SecondaryStatus), ``interruptions``, ``timeline`` and ``timeline_left_out`` as in
+        :class:`SpotTrainingResult`; plain JSON.
+    """
+    timeline = Timeline.of(description)
+    rows = _rows(timeline.transitions, MAX_RESULT_BYTES - 1_000)
+    return {
+        "job_name": description.get("TrainingJobName"),
+        "status": _clipped(str(description.get("SecondaryStatus", "")), _MAX_STATUS),
+        "interruptions": timeline.interruptions,
+        "timeline": [list(row) for row in rows],
+        "timeline_left_out": len(timeline.transitions) - len(rows),
+    }
+
+
 def _rows(transitions: Sequence[Transition], room: int) -> tuple[_Row, ...]:
     """The first ten and the newest ones, as many as there is room for."""
     rows = [

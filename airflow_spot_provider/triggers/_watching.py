@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Hashable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
@@ -14,24 +14,25 @@ from asgiref.sync import sync_to_async
 
 from airflow_spot_provider.aws.errors import Backoff
 from airflow_spot_provider.aws.watching.events import QueueReader
-from airflow_spot_provider.aws.watching.kinds import Kind
 from airflow_spot_provider.aws.watching.line import Connect, Line
 from airflow_spot_provider.aws.watching.metrics import AirflowMetrics
-from airflow_spot_provider.aws.watching.subscription import Subscription
 from airflow_spot_provider.aws.watching.watcher import Watcher, watchers_of_this_loop
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 
 log = logging.getLogger(__name__)
 
 
-def subscribe(
-    hook: Callable[[], SageMakerSpotHook], kind: Kind, subscription: Subscription, *, key: Hashable
-) -> AbstractContextManager[Subscription]:
-    """Watch a job for as long as the context lasts.
+def watcher_for(hook: Callable[[], SageMakerSpotHook], key: Hashable) -> Watcher:
+    """The watcher that triggers with the same settings share.
 
-    :param hook: makes a hook with the trigger's settings. A new one for each client: credentials may have been renewed.
-    :param key: the settings; triggers with the same ones share a watcher.
+    :param hook: makes a hook with the settings. A new one for each client: credentials may have been renewed.
+    :param key: the settings.
     """
+    return watchers_of_this_loop().get(key, lambda: _start(hook, key))
+
+
+def _start(hook: Callable[[], SageMakerSpotHook], key: Hashable) -> Watcher:
+    jitter, metrics = random.Random(), AirflowMetrics(hook()._region_name or "default")
 
     def _client_of(service: str) -> Connect:
         async def _connect() -> AbstractAsyncContextManager[Any]:
@@ -42,20 +43,8 @@ def subscribe(
 
         return _connect
 
-    watchers, jitter = watchers_of_this_loop(), random.Random()
-
-    async def _listen(watcher: Watcher, metrics: AirflowMetrics) -> None:
-        backoff = Backoff(jitter, base=5.0, cap=300.0)
-        while True:
-            try:
-                queue = await sync_to_async(hook().events_queue)()
-                break
-            except ValueError as error:
-                log.warning("%s Jobs are watched by polling.", error)
-                return
-            except Exception as error:  # noqa: BLE001 - jobs are watched without events meanwhile
-                log.info("It is not known yet whether there is a queue of events (%s).", error)
-                await asyncio.sleep(backoff.next_delay())
+    async def _listen() -> None:
+        queue = await _queue(hook, Backoff(jitter, base=5.0, cap=300.0))
         if queue is None:
             return
 
@@ -63,12 +52,22 @@ def subscribe(
             line = Line(_client_of("sqs"), jitter=jitter, metrics=metrics)
             return QueueReader(queue, line, metrics=metrics, backoff=Backoff(jitter, cap=300.0))
 
-        await watchers.listen(watcher, queue if "/" in queue else (queue, key), _reader)
+        # A name may be another queue for another connection; a URL is not.
+        shared = queue if "/" in queue else (queue, key)
+        await watchers_of_this_loop().listen(watcher, shared, _reader)
 
-    def _make() -> Watcher:
-        metrics = AirflowMetrics(hook()._region_name or "default")
-        watcher = Watcher(_client_of("sagemaker"), jitter=jitter, metrics=metrics)
-        watcher.start(_listen(watcher, metrics), name="listening for events")
-        return watcher
+    watcher = Watcher(_client_of, jitter=jitter, metrics=metrics)
+    watcher.start(_listen(), name="listening for events")
+    return watcher
 
-    return watchers.subscribe(key, _make, kind, subscription)
+
+async def _queue(hook: Callable[[], SageMakerSpotHook], backoff: Backoff) -> str | None:
+    while True:
+        try:
+            return await sync_to_async(hook().events_queue)()
+        except ValueError as error:
+            log.warning("%s Jobs are watched by polling.", error)
+            return None
+        except Exception as error:  # noqa: BLE001 - jobs are watched without events meanwhile
+            log.info("It is not known yet whether there is a queue of events (%r).", error)
+        await asyncio.sleep(backoff.next_delay())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -13,11 +12,13 @@ from asgiref.sync import sync_to_async
 from airflow_spot_provider._compat import TRIGGERS_HAVE_ON_KILL, was_killed_by_user
 from airflow_spot_provider.aws.ownership import stop_unless_taken_over
 from airflow_spot_provider.aws.watching.kinds import TRAINING_JOBS
-from airflow_spot_provider.aws.watching.subscription import Notice, Subscription
+from airflow_spot_provider.aws.watching.subscription import Notice, Sighting, Subscription
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
-from airflow_spot_provider.training import Outcome, SpotTrainingError, outcome_of
+from airflow_spot_provider.training import Outcome, SpotTrainingError, outcome_of, progress_of
 from airflow_spot_provider.training.narration import sentences_of, sentences_of_summary
-from airflow_spot_provider.triggers._watching import subscribe
+from airflow_spot_provider.triggers._progress import publisher_of_this_loop
+from airflow_spot_provider.triggers._training_log import NewLogLines
+from airflow_spot_provider.triggers._watching import watcher_for
 
 
 class SageMakerSpotTrainingTrigger(BaseTrigger):
@@ -33,9 +34,10 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
     :param region_name: AWS region; None for the connection's.
     :param verify: whether to verify TLS certificates, or a path to a CA bundle.
     :param botocore_config: keyword arguments of ``botocore.config.Config``.
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds; a change is known within about two of them, and within one of them mostly.
     :param cancel_on_kill: whether a user's kill of the task stops the job.
     :param try_number: the try of the task that waits; a kill leaves a job alone that a later try has taken over.
+    :param print_log: whether the training log's new lines are repeated in the task's log at each transition.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
         poll_interval: float = 30.0,
         cancel_on_kill: bool = True,
         try_number: int | None = None,
+        print_log: bool = False,
     ) -> None:
         super().__init__()
         self.job_name = job_name
@@ -59,6 +62,7 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
+        self.print_log = print_log
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class path, and every argument: nothing of the operator's settings is lost on the way."""
@@ -73,6 +77,7 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "cancel_on_kill": self.cancel_on_kill,
                 "try_number": self.try_number,
+                "print_log": self.print_log,
             },
         )
 
@@ -94,8 +99,7 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the job's news, tell them, and yield one event when it has ended."""
         try:
-            with self._subscribe() as subscription:
-                outcome = await self._until_ended(subscription)
+            outcome = await self._until_ended()
         except SpotTrainingError as error:
             yield TriggerEvent({"job_name": self.job_name, "outcome": None, "error": str(error)})
             return
@@ -123,32 +127,53 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
                 self.job_name,
             )
 
-    def _subscribe(self) -> AbstractContextManager[Subscription]:
+    async def _until_ended(self) -> Outcome:
         ti = self.task_instance
-        subscription = Subscription(
-            self.job_name,
-            poll_interval=self.poll_interval,
-            group=f"{ti.dag_id}/{ti.task_id}" if ti is not None else None,
-        )
-        return subscribe(self.hook, TRAINING_JOBS, subscription, key=self._settings())
+        group = f"{ti.dag_id}/{ti.task_id}" if ti is not None else None
+        subscription = Subscription(self.job_name, poll_interval=self.poll_interval, group=group)
+        watcher = watcher_for(self.hook, self._settings())
+        training_log = NewLogLines(watcher, self.job_name) if self.print_log else None
+        told, outcome = 0, None
+        watcher.add(TRAINING_JOBS, subscription)
+        try:
+            while outcome is None:
+                # The news are not kept while waiting: a description takes more memory than all else here.
+                told, outcome = self._tell(await subscription.next(), told, training_log)
+        finally:
+            watcher.remove(TRAINING_JOBS, subscription)
+            if training_log is not None:
+                training_log.stop()
+            if ti is not None:
+                publisher_of_this_loop().forget(ti)
+        return outcome
 
-    async def _until_ended(self, subscription: Subscription) -> Outcome:
-        told = 0
-        while True:
-            news = await subscription.next()
-            if isinstance(news, Notice):
-                (self.log.warning if news.warning else self.log.info)("%s", news.text)
-                continue
-            if news.whole:
-                lines = sentences_of(news.description, told=told)
-                told += len(lines)
-            else:
-                lines = sentences_of_summary(news.description)
-                told = max(told, 1)
-            for line in lines:
-                self.log.info("%s", line)
-            if (outcome := outcome_of(news.description)) is not None:
-                return outcome
+    def _tell(
+        self, news: Sighting | Notice, told: int, training_log: NewLogLines | None
+    ) -> tuple[int, Outcome | None]:
+        """Log what is new, and have it published.
+
+        :param told: how many transitions have been logged.
+        :return: how many have been now, and how the job ended if it did.
+        """
+        if isinstance(news, Notice):
+            (self.log.warning if news.warning else self.log.info)("%s", news.text)
+            return told, None
+        description = news.description
+        outcome = outcome_of(description)
+        lines = sentences_of(description, told=told) if news.whole else sentences_of_summary(description)
+        for line in lines:
+            self.log.info("%s", line)
+        if outcome is None and news.whole:
+            # What a job ends with, the task tells and publishes itself.
+            if training_log is not None and told:
+                training_log.repeat(self.log)
+            if self.task_instance is not None:
+                publisher_of_this_loop().publish(self.task_instance, progress_of(description))
+        if news.whole:
+            told += len(lines)
+        elif TRAINING_JOBS.is_at_its_beginning(description):
+            told = 1
+        return told, outcome
 
     async def _stop_if_killed(self) -> None:
         """Before Airflow 3.3 a kill and a shutdown look alike here; only the task's state tells them apart."""

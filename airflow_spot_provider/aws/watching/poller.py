@@ -44,6 +44,7 @@ _GATHER, _GATHER_AT_MOST = 0.1, 1.0
 """Seconds in which new jobs are gathered, so that one listing finds many."""
 _BACKLOG = 100
 """With more jobs to describe than these, an ended one is told by its summary."""
+_FEW = 20
 _LAG_SECONDS = 1.0
 _LIST_AGAIN, _LIST_AGAIN_AT_MOST = 4, 64
 _DENIED_SECONDS = 3_600.0
@@ -310,7 +311,8 @@ class Poller:
                 self._deliver(name, job, Sighting(summary, whole=False))
             else:
                 self._want(name, _URGENT)
-        elif first and self._kind.is_at_its_beginning(summary):
+        elif first and (self._kind.is_at_its_beginning(summary) or len(self._jobs) > _FEW):
+            # Among many, what a job went through before it was first seen here is told with its next change.
             self._deliver(name, job, Sighting(summary, whole=False))
         else:
             self._want(name, _ORDINARY)
@@ -404,6 +406,7 @@ class Poller:
         if sighting.whole:
             self._expect(job, description, now)
         for subscription in job.subscriptions:
+            _say_it_is_over(subscription)
             subscription.put(sighting)
 
     def _expect(self, job: _Watched, description: Description, now: float) -> None:
@@ -471,24 +474,26 @@ class Poller:
         while True:
             await asyncio.sleep(self.pace.interval / 2)
             since, trouble = self._line.trouble_since, self._line.trouble
-            if not told and since is not None and trouble is not None:
-                if self._now() - since >= self.pace.interval:
-                    told = True
-                    await self._notify(
-                        f"SageMaker cannot be asked just now ({code_of(trouble)}); the job goes on, and so does watching it.",
-                        warning=True,
+            if since is None and not told:
+                continue
+            told = since is not None
+            late = since is not None and self._now() - since >= self.pace.interval
+            for count, subscription in enumerate(
+                [s for job in self._jobs.values() for s in job.subscriptions]
+            ):
+                if since is None:
+                    _say_it_is_over(subscription)
+                elif late and not subscription.knows_trouble:
+                    subscription.knows_trouble = True
+                    subscription.put(
+                        Notice(
+                            f"SageMaker cannot be asked just now ({code_of(trouble) if trouble else 'no answer'}); the job "
+                            "goes on, and so does watching it.",
+                            warning=True,
+                        )
                     )
-            elif told and since is None:
-                told = False
-                await self._notify("SageMaker answers again; the job is still watched.", warning=False)
-
-    async def _notify(self, text: str, *, warning: bool) -> None:
-        notice = Notice(text, warning)
-        for count, job in enumerate(list(self._jobs.values())):
-            for subscription in job.subscriptions:
-                subscription.put(notice)
-            if count % 100 == 99:
-                await asyncio.sleep(0)  # thousands of log lines must not hold up the loop
+                if count % 100 == 99:
+                    await asyncio.sleep(0)  # thousands of log lines must not hold up the loop
 
     def _reconcile_in(self) -> float:
         return max(RECONCILE_SECONDS, 20 * self.pace.interval) * (0.9 + self._jitter.random() / 5)
@@ -496,6 +501,12 @@ class Poller:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _say_it_is_over(subscription: Subscription) -> None:
+    if subscription.knows_trouble:
+        subscription.knows_trouble = False
+        subscription.put(Notice("SageMaker answers again; the job is still watched.", warning=False))
 
 
 def _is_older(state: State, than: State | None) -> bool:

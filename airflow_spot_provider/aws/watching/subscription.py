@@ -40,12 +40,22 @@ class Subscription:
     :param group: jobs of one group are alike: what they took tells when the next may end.
     """
 
-    __slots__ = ("_error", "_notices", "_sighting", "_waiter", "group", "job_name", "poll_interval")
+    __slots__ = (
+        "_error",
+        "_notices",
+        "_sighting",
+        "_waiter",
+        "group",
+        "job_name",
+        "knows_trouble",
+        "poll_interval",
+    )
 
     def __init__(self, job_name: str, *, poll_interval: float, group: str | None = None) -> None:
         self.job_name = job_name
         self.poll_interval = poll_interval
         self.group = group
+        self.knows_trouble = False
         self._sighting: Sighting | None = None
         self._notices: tuple[Notice, ...] = ()
         self._error: Exception | None = None

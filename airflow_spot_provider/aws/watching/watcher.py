@@ -5,7 +5,7 @@ Who owns what::
     Watchers            all watchers of an event loop; :func:`watchers_of_this_loop` is the one place that has them
       QueueReader       one for each queue of events
       Watcher           one for each connection, region and client configuration: its line, its pollers, its life
-        Line            the one client; the pace of calls, and the patience, that all share
+        Line            one for each AWS service: the one client; the pace of calls, and the patience, that all share
         Poller          what changed of the training jobs, and another of the tuning jobs
           Subscription  what one trigger holds: its job's news
 
@@ -18,8 +18,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from collections.abc import Callable, Coroutine, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Hashable
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -37,24 +37,33 @@ _LINGER_SECONDS = 5.0
 class Watcher:
     """Watches the jobs of one connection and region.
 
-    :param connect: gives a new SageMaker client.
+    :param connect_to: gives what makes new clients of an AWS service.
     :param jitter: spreads what is repeated.
     :param metrics: where it is counted and measured.
     """
 
-    def __init__(self, connect: Connect, *, jitter: random.Random, metrics: Metrics) -> None:
+    def __init__(
+        self, connect_to: Callable[[str], Connect], *, jitter: random.Random, metrics: Metrics
+    ) -> None:
+        self._connect_to = connect_to
         self._jitter = jitter
         self._metrics = metrics
-        self._line = Line(connect, jitter=jitter, metrics=metrics)
+        self._lines: dict[str, Line] = {}
         self._pollers: dict[Kind, Poller] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._end: asyncio.TimerHandle | None = None
         self._events_arrive = False
         self.ended: Callable[[], None] = lambda: None
-        self.start(self._keep_the_line(), name="keeping the line to SageMaker")
+        self.start(self._keep_the_lines(), name="keeping the lines to AWS")
 
     def __len__(self) -> int:
         return sum(map(len, self._pollers.values()))
+
+    def line(self, service: str) -> Line:
+        """The line to an AWS service, with this watcher's connection: one client for all who ask over it."""
+        if service not in self._lines:
+            self._lines[service] = Line(self._connect_to(service), jitter=self._jitter, metrics=self._metrics)
+        return self._lines[service]
 
     def add(self, kind: Kind, subscription: Subscription) -> None:
         """Someone waits for a job of this kind."""
@@ -62,7 +71,7 @@ class Watcher:
             self._end.cancel()
             self._end = None
         if kind not in self._pollers:
-            poller = Poller(kind, self._line, jitter=self._jitter, metrics=self._metrics)
+            poller = Poller(kind, self.line("sagemaker"), jitter=self._jitter, metrics=self._metrics)
             poller.events_arrive(self._events_arrive)
             self._pollers[kind] = poller
             self.start(poller.run(), name=f"watching {kind.noun}s")
@@ -96,13 +105,14 @@ class Watcher:
         for task in self._tasks:
             task.cancel()
 
-    async def _keep_the_line(self) -> None:
-        """Close the client at the end, which may be the end of the whole loop."""
+    async def _keep_the_lines(self) -> None:
+        """Close the clients at the end, which may be the end of the whole loop."""
         try:
             await asyncio.get_running_loop().create_future()
         finally:
             self.ended()
-            await self._line.close()
+            for line in self._lines.values():
+                await line.close()
 
 
 class Watchers:
@@ -115,11 +125,8 @@ class Watchers:
     def __len__(self) -> int:
         return len(self._watchers)
 
-    @contextmanager
-    def subscribe(
-        self, key: Hashable, make: Callable[[], Watcher], kind: Kind, subscription: Subscription
-    ) -> Iterator[Subscription]:
-        """Watch a job for as long as the context lasts.
+    def get(self, key: Hashable, make: Callable[[], Watcher]) -> Watcher:
+        """The watcher for these settings. It stays for a moment: whoever asks for it subscribes at once.
 
         :param key: what tells watchers apart: connection, region, client configuration.
         :param make: makes the watcher, if there is none.
@@ -127,12 +134,8 @@ class Watchers:
         watcher = self._watchers.get(key)
         if watcher is None:
             watcher = self._watchers[key] = make()
-            watcher.ended = lambda: self._forget(key, watcher)
-        watcher.add(kind, subscription)
-        try:
-            yield subscription
-        finally:
-            watcher.remove(kind, subscription)
+            watcher.ended = partial(self._forget, key, watcher)
+        return watcher
 
     async def listen(self, watcher: Watcher, key: Hashable, make: Callable[[], QueueReader]) -> None:
         """Tell a watcher of the events in a queue until cancelled; watchers with the same queue share its reader.

@@ -166,6 +166,7 @@ def test_deferral_carries_every_setting_to_the_trigger(build: Build, ti: FakeTas
         "poll_interval": 3,
         "cancel_on_kill": False,
         "try_number": 1,
+        "print_log": True,
     }
     json.dumps(arguments)
     assert ti.xcoms["sagemaker_training_job"]["job_name"] == job_name
@@ -368,9 +369,9 @@ def test_on_demand_job_has_no_savings_to_show_but_zero(build: Build, ti: FakeTas
     assert (result["managed_spot"], result["savings_percent"]) == (False, 0.0)
 
 
-@pytest.mark.parametrize("wrong", [0, 0.5, -1, "10", True, float("nan"), None])
+@pytest.mark.parametrize("wrong", [0, 0.5, -1, "10", True, float("nan"), float("inf"), None])
 def test_poll_interval_below_a_second_or_no_number_is_refused(build: Build, wrong: Any) -> None:
-    with pytest.raises(InvalidSpotRequest, match="1 or more"):
+    with pytest.raises(InvalidSpotRequest, match="from 1 to 86,400"):
         build(poll_interval=wrong)
 
 
