@@ -27,6 +27,7 @@ from airflow_spot_provider.aws.errors import (
     redacted,
 )
 from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
+from airflow_spot_provider.aws.watching.model import OPERATIONS, keep_only
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
     SpotTrainingError,
@@ -205,6 +206,8 @@ class SageMakerSpotHook(AwsBaseHook):
     def _async_client(self, service: str) -> Any:
         config = Config(**_PROMPT).merge(self.config)
         session: Any = self.get_session(region_name=self.region_name, deferrable=True)
+        if service == "sagemaker":
+            keep_only(session.get_component("data_loader"), service, OPERATIONS)
         return session.create_client(
             service,
             endpoint_url=self.conn_config.get_service_endpoint_url(service_name=service),

@@ -1,0 +1,52 @@
+"""SageMaker's API model, cut down to what is called: the whole of it takes a client ten megabytes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from airflow_spot_provider.aws.watching.kinds import TRAINING_JOBS, TUNING_JOBS
+
+OPERATIONS = frozenset(
+    operation
+    for kind in (TRAINING_JOBS, TUNING_JOBS)
+    for operation in (f"Describe{kind.resource}", f"List{kind.resource}s")
+)
+"""What a watcher asks of SageMaker."""
+
+
+def keep_only(loader: Any, service: str, operations: Collection[str]) -> None:
+    """Have a session's next clients of a service know these operations alone.
+
+    :param loader: the session's ``data_loader``, which keeps the models that it has read.
+    :param service: the service's name.
+    :param operations: by the API's names; with all that their answers are made of.
+    """
+    model = loader.load_service_model(service, "service-2")
+    _delete(model["operations"], keep=operations)
+    shapes = model["shapes"]
+    needed: set[str] = set()
+    waiting = [name for operation in model["operations"].values() for name in _references(operation)]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting.extend(_references(shapes[name]))
+    _delete(shapes, keep=needed)
+
+
+def _delete(members: dict[str, Any], *, keep: Collection[str]) -> None:
+    for name in [name for name in members if name not in keep]:
+        del members[name]
+
+
+def _references(part: object) -> Iterator[str]:
+    """The names of the shapes that a part of a model refers to."""
+    if isinstance(part, Mapping):
+        if isinstance(shape := part.get("shape"), str):
+            yield shape
+        for value in part.values():
+            yield from _references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _references(value)
