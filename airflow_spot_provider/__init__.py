@@ -38,7 +38,10 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": "Amazon SageMaker managed spot training",
-                "python-modules": ["airflow_spot_provider.triggers.training"],
+                "python-modules": [
+                    "airflow_spot_provider.triggers.training",
+                    "airflow_spot_provider.triggers.tuning",
+                ],
             }
         ],
         "config": {

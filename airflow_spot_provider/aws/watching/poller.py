@@ -15,24 +15,25 @@ import logging
 import random
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from airflow_spot_provider.aws.errors import (
     NOT_FOUND_GRACE_SECONDS,
-    code_of,
     is_denied,
     is_not_found,
     is_worth_a_retry,
 )
 from airflow_spot_provider.aws.watching.cursor import Cursor
-from airflow_spot_provider.aws.watching.kinds import Description, Kind, State, modified_of
+from airflow_spot_provider.aws.watching.expectations import Expectations
+from airflow_spot_provider.aws.watching.kinds import Description, Kind, modified_of
 from airflow_spot_provider.aws.watching.line import AT_ONCE, Line
 from airflow_spot_provider.aws.watching.metrics import Metrics
-from airflow_spot_provider.aws.watching.pace import Durations, Pace
-from airflow_spot_provider.aws.watching.subscription import Notice, Sighting, Subscription
+from airflow_spot_provider.aws.watching.pace import Pace
+from airflow_spot_provider.aws.watching.subscription import Sighting, Subscription
+from airflow_spot_provider.aws.watching.trouble import say_it_is_over, tell_of_trouble
+from airflow_spot_provider.aws.watching.watched import Watched, date_of, is_older
 from airflow_spot_provider.training.lifecycle import instant
 
 log = logging.getLogger(__name__)
@@ -52,22 +53,6 @@ _DISTRUST_SECONDS = 600.0
 _URGENT, _ORDINARY = 0, 1
 
 
-class _Watched:
-    """One watched job: as little as it takes, for there may be ten thousand."""
-
-    __slots__ = ("announced", "created", "missing_since", "state", "subscriptions", "summary")
-
-    def __init__(self) -> None:
-        self.subscriptions: list[Subscription] = []
-        self.state: State | None = None
-        self.created: int | None = None
-        self.missing_since: float | None = None
-        self.announced: int | None = None
-        """LastModifiedTime that SageMaker has told of, and that a description has yet to catch up with."""
-        self.summary: Description | None = None
-        """The last summary of a job that has ended, until it is delivered."""
-
-
 class Poller:
     """Watches the jobs of one kind over one line.
 
@@ -84,8 +69,8 @@ class Poller:
         self._metrics = metrics
         self.pace = Pace(jitter)
         self._cursor = Cursor()
-        self._durations = Durations()
-        self._jobs: dict[str, _Watched] = {}
+        self._expectations = Expectations(kind, self.pace)
+        self._jobs: dict[str, Watched] = {}
         self._fresh: dict[str, None] = {}
         self._news = asyncio.Event()
         self._to_describe: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
@@ -111,7 +96,7 @@ class Poller:
         now = self._now()
         if not self._jobs:
             self._reconcile_at = now + self._reconcile_in()
-        self._jobs.setdefault(subscription.job_name, _Watched()).subscriptions.append(subscription)
+        self._jobs.setdefault(subscription.job_name, Watched()).subscriptions.append(subscription)
         self._jobs[subscription.job_name].state = None
         self._fresh[subscription.job_name] = None
         self.pace.joined(subscription.poll_interval, now)
@@ -134,7 +119,7 @@ class Poller:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(AT_ONCE):
                 tasks.create_task(self._describe_what_changed())
-            tasks.create_task(self._tell_of_trouble())
+            tasks.create_task(tell_of_trouble(self._line, self.pace, self._subscriptions))
             while True:
                 try:
                     await self._look()
@@ -281,7 +266,7 @@ class Poller:
                 self._describe_all()
                 return
             page = answer.get(self._kind.summaries) or []
-            self._told_at = _date_of(answer)
+            self._told_at = date_of(answer)
             yield page
             if not answer.get("NextToken"):
                 return
@@ -299,7 +284,7 @@ class Poller:
         if state == job.state:
             return
         first = job.state is None
-        if not first and _is_older(state, job.state):
+        if not first and is_older(state, job.state):
             return
         if not self._is_same_job(name, job, summary):
             return
@@ -352,7 +337,7 @@ class Poller:
             return
         if (job := self._jobs.get(name)) is None:
             return
-        self._told_at = _date_of(description)
+        self._told_at = date_of(description)
         modified = modified_of(description)
         self._cursor.saw(modified, self._now())
         job.missing_since = None
@@ -360,7 +345,7 @@ class Poller:
         if (job.announced or 0) > (modified or 0) and not self._kind.has_ended(description):
             # The event, or the list, is ahead of this answer.
             self._again(name, _LAG_SECONDS)
-        if (job.state is not None and _is_older(state, job.state)) or not self._is_same_job(
+        if (job.state is not None and is_older(state, job.state)) or not self._is_same_job(
             name, job, description
         ):
             return
@@ -368,7 +353,7 @@ class Poller:
             return
         self._deliver(name, job, Sighting(description, whole=True))
 
-    def _not_described(self, name: str, job: _Watched, error: Exception) -> None:
+    def _not_described(self, name: str, job: Watched, error: Exception) -> None:
         if job.summary is not None:
             self._deliver(name, job, Sighting(job.summary, whole=False))
         elif is_not_found(error):
@@ -392,7 +377,7 @@ class Poller:
 
     # Telling
 
-    def _deliver(self, name: str, job: _Watched, sighting: Sighting) -> None:
+    def _deliver(self, name: str, job: Watched, sighting: Sighting) -> None:
         description, now = sighting.description, self._now()
         first = job.state is None
         job.state = self._kind.state_of(description)
@@ -404,38 +389,18 @@ class Poller:
             delay = max(0.0, self._told_at.timestamp() - modified)
             self._metrics.timing("detection_delay", delay, kind=self._kind.noun)
         if sighting.whole:
-            self._expect(job, description, now)
+            group = job.subscriptions[0].group if job.subscriptions else None
+            self._expectations.learn(description, group, now)
         for subscription in job.subscriptions:
-            _say_it_is_over(subscription)
+            say_it_is_over(subscription)
             subscription.put(sighting)
 
-    def _expect(self, job: _Watched, description: Description, now: float) -> None:
-        """Learn how long jobs of this group take, and when this one may end; by differences of SageMaker's own times."""
-        created, modified = (instant(description.get(f"{name}Time")) for name in ("Creation", "LastModified"))
-        group = job.subscriptions[0].group if job.subscriptions else None
-        if created is None or modified is None:
-            return
-        age = (modified - created).total_seconds()
-        if self._kind.has_ended(description):
-            if group is not None and description.get(self._kind.status) == "Completed":
-                self._durations.took(group, age)
-            return
-        limits = description.get("StoppingCondition") or {}
-        left = [limits["MaxWaitTimeInSeconds"] - age] if limits.get("MaxWaitTimeInSeconds") else []
-        if limits.get("MaxRuntimeInSeconds") and description.get("SecondaryStatus") == "Training":
-            left.append(limits["MaxRuntimeInSeconds"] - (description.get("TrainingTimeInSeconds") or 0))
-        if (usual := self._durations.expected(group)) is not None:
-            left.append(usual - age)
-        for seconds in left:
-            if seconds > 0:
-                self.pace.expect_end(now + seconds)
-
-    def _give_up(self, job: _Watched, error: Exception, cause: Exception) -> None:
+    def _give_up(self, job: Watched, error: Exception, cause: Exception) -> None:
         error.__cause__ = cause
         for subscription in job.subscriptions:
             subscription.put(error)
 
-    def _is_same_job(self, name: str, job: _Watched, description: Description) -> bool:
+    def _is_same_job(self, name: str, job: Watched, description: Description) -> bool:
         created = instant(description.get("CreationTime"))
         if created is None:
             return True
@@ -447,7 +412,7 @@ class Poller:
         self._give_up(job, self._kind.another(name), ValueError(f"created {created.isoformat()}"))
         return False
 
-    def _was_not_announced(self, job: _Watched, modified: int | None) -> None:
+    def _was_not_announced(self, job: Watched, modified: int | None) -> None:
         """Polling found what an event should have told: fall back to the quick pace for a while."""
         if not self._queue_is_read or (job.announced or 0) >= (modified or 0):
             return
@@ -468,32 +433,8 @@ class Poller:
             self._next_poll = min(self._next_poll, self._now() + self.pace.interval)
             self._news.set()
 
-    async def _tell_of_trouble(self) -> None:
-        """Say it in the tasks' logs when AWS cannot be asked for so long that changes are known late, and when it can again."""
-        told = False
-        while True:
-            await asyncio.sleep(self.pace.interval / 2)
-            since, trouble = self._line.trouble_since, self._line.trouble
-            if since is None and not told:
-                continue
-            told = since is not None
-            late = since is not None and self._now() - since >= self.pace.interval
-            for count, subscription in enumerate(
-                [s for job in self._jobs.values() for s in job.subscriptions]
-            ):
-                if since is None:
-                    _say_it_is_over(subscription)
-                elif late and not subscription.knows_trouble:
-                    subscription.knows_trouble = True
-                    subscription.put(
-                        Notice(
-                            f"SageMaker cannot be asked just now ({code_of(trouble) if trouble else 'no answer'}); the job "
-                            "goes on, and so does watching it.",
-                            warning=True,
-                        )
-                    )
-                if count % 100 == 99:
-                    await asyncio.sleep(0)  # thousands of log lines must not hold up the loop
+    def _subscriptions(self) -> list[Subscription]:
+        return [subscription for job in self._jobs.values() for subscription in job.subscriptions]
 
     def _reconcile_in(self) -> float:
         return max(RECONCILE_SECONDS, 20 * self.pace.interval) * (0.9 + self._jitter.random() / 5)
@@ -501,25 +442,3 @@ class Poller:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-def _say_it_is_over(subscription: Subscription) -> None:
-    if subscription.knows_trouble:
-        subscription.knows_trouble = False
-        subscription.put(Notice("SageMaker answers again; the job is still watched.", warning=False))
-
-
-def _is_older(state: State, than: State | None) -> bool:
-    """By LastModifiedTime, the last part of a state."""
-    if than is None or state[-1] is None or than[-1] is None:
-        return False
-    return bool(state[-1] < than[-1])
-
-
-def _date_of(answer: Description) -> datetime | None:
-    """The server's time at which it answered, from the Date header."""
-    headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
-    try:
-        return parsedate_to_datetime(headers["date"])
-    except (KeyError, TypeError, ValueError):
-        return None

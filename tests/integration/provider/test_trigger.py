@@ -30,9 +30,9 @@ def hook() -> SageMakerSpotHook:
 
 @pytest.fixture
 def submit(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> Any:
-    def _submit(lifecycle: str) -> str:
+    def _submit(lifecycle: str, max_wait: int = 600) -> str:
         tags = [*job_config["Tags"], {"Key": "emulator:lifecycle", "Value": lifecycle}]
-        request = spot_request({**job_config, "TrainingJobName": unique, "Tags": tags}, max_wait=600)
+        request = spot_request({**job_config, "TrainingJobName": unique, "Tags": tags}, max_wait=max_wait)
         assert hook.create_training_job(request)
         return unique
 
@@ -110,7 +110,7 @@ def test_restarted_trigger_goes_on_from_its_serialized_arguments(submit: Any) ->
 
 
 def test_kill_by_a_user_stops_the_job(submit: Any, hook: SageMakerSpotHook) -> None:
-    job = submit("never-launched")
+    job = submit("never-launched", max_wait=36_000)
 
     asyncio.run(_trigger(job).on_kill())
 
@@ -118,7 +118,7 @@ def test_kill_by_a_user_stops_the_job(submit: Any, hook: SageMakerSpotHook) -> N
 
 
 def test_kill_leaves_the_job_alone_when_told_so(submit: Any, hook: SageMakerSpotHook) -> None:
-    job = submit("never-launched")
+    job = submit("never-launched", max_wait=36_000)
 
     asyncio.run(_trigger(job, cancel_on_kill=False).on_kill())
 
@@ -135,7 +135,7 @@ def test_before_airflow_3_3_the_tasks_state_tells_a_kill_from_a_shutdown(
 
     monkeypatch.setattr(triggers, "TRIGGERS_HAVE_ON_KILL", False)
     monkeypatch.setattr(triggers, "was_killed_by_user", _state)
-    job = submit("never-launched")
+    job = submit("never-launched", max_wait=36_000)
 
     async def _cancel() -> None:
         waiting = asyncio.create_task(_next_event(_trigger(job)))
@@ -156,7 +156,7 @@ def test_job_is_not_stopped_when_the_tasks_state_cannot_be_had(
         raise ConnectionResetError
 
     monkeypatch.setattr(triggers, "was_killed_by_user", _no_answer)
-    job = submit("never-launched")
+    job = submit("never-launched", max_wait=36_000)
 
     asyncio.run(_trigger(job)._stop_if_killed())
 

@@ -21,6 +21,8 @@ from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import outcome_of
 from airflow_spot_provider.triggers._watching import watcher_for
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
+from airflow_spot_provider.triggers.tuning import SageMakerSpotTuningTrigger
+from tests.integration.emulator.shapes import tuning_job
 
 REGION = "us-east-1"
 SECONDS = 60
@@ -356,12 +358,32 @@ def test_triggers_of_a_year_behind_the_server_miss_nothing(account: Account) -> 
             SageMakerSpotTrainingTrigger(name, region_name=REGION, poll_interval=0.2) for name in names
         ]
         waiting = [asyncio.create_task(anext(aiter(trigger.run()))) for trigger in triggers]
-        while not account.calls("ListTrainingJobs"):
-            await asyncio.sleep(0.02)
+        await Waiting().until(lambda: account.calls("ListTrainingJobs"))
         for name in names:
             await asyncio.to_thread(account.stop, name)
         return [event.payload for event in await asyncio.gather(*waiting)]
 
     assert asyncio.run(asyncio.wait_for(_run(), SECONDS)) == [
         {"job_name": name, "outcome": "Stopped"} for name in names
+    ]
+
+
+def test_tuning_job_is_watched_in_the_same_way(account: Account) -> None:
+    account.client("s3").create_bucket(Bucket=f"bucket-{account.id}")
+    account.client("s3").put_object(Bucket=f"bucket-{account.id}", Key="data/one", Body=b"1")
+    names = [f"search-{number}" for number in range(3)]
+    for name in names:
+        account.sagemaker.create_hyper_parameter_tuning_job(**tuning_job(name))
+
+    async def _run() -> list[Any]:
+        triggers = [SageMakerSpotTuningTrigger(name, region_name=REGION, poll_interval=0.2) for name in names]
+        waiting = [asyncio.create_task(anext(aiter(trigger.run()))) for trigger in triggers]
+        await Waiting().until(lambda: account.calls("ListHyperParameterTuningJobs"))
+        for name in names:
+            account.sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+        await asyncio.to_thread(account.emulator.clock.advance, timedelta(hours=2))
+        return [event.payload for event in await asyncio.gather(*waiting)]
+
+    assert asyncio.run(asyncio.wait_for(_run(), SECONDS)) == [
+        {"tuning_job_name": name, "status": "Stopped"} for name in names
     ]
