@@ -96,6 +96,8 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
             config=self.botocore_config,
         )
 
+    # logger() is the class's; self.log would keep a logger for each of thousands of triggers.
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the job's news, tell them, and yield one event when it has ended."""
         try:
@@ -112,17 +114,17 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Stop the job: a user has cleared, failed or succeeded the task (Airflow 3.3 and later)."""
         if not self.cancel_on_kill:
-            self.log.info("%s goes on: cancel_on_kill is False.", self.job_name)
+            self.logger().info("%s goes on: cancel_on_kill is False.", self.job_name)
             return
         if await sync_to_async(stop_unless_taken_over)(
             self.hook(), self.job_name, try_number=self.try_number
         ):
-            self.log.info(
+            self.logger().info(
                 "The task was killed: stopping %s, so that it bills no more.",
                 self.job_name,
             )
         else:
-            self.log.info(
+            self.logger().info(
                 "The task was killed; %s has ended, or a later try has taken it over.",
                 self.job_name,
             )
@@ -156,17 +158,17 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
         :return: how many have been now, and how the job ended if it did.
         """
         if isinstance(news, Notice):
-            (self.log.warning if news.warning else self.log.info)("%s", news.text)
+            (self.logger().warning if news.warning else self.logger().info)("%s", news.text)
             return told, None
         description = news.description
         outcome = outcome_of(description)
         lines = sentences_of(description, told=told) if news.whole else sentences_of_summary(description)
         for line in lines:
-            self.log.info("%s", line)
+            self.logger().info("%s", line)
         if outcome is None and news.whole:
             # What a job ends with, the task tells and publishes itself.
             if training_log is not None and told:
-                training_log.repeat(self.log)
+                training_log.repeat(self.logger())
             if self.task_instance is not None:
                 publisher_of_this_loop().publish(self.task_instance, progress_of(description))
         if news.whole:
@@ -180,7 +182,7 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
         try:
             killed = await was_killed_by_user(self.task_instance)
         except Exception as error:  # noqa: BLE001 - a job is never stopped on a guess
-            self.log.warning(
+            self.logger().warning(
                 "Cannot tell why the trigger was cancelled (%s); %s goes on.",
                 error,
                 self.job_name,

@@ -88,9 +88,9 @@ class SageMakerSpotTuningTrigger(BaseTrigger):
             while True:
                 news = await subscription.next()
                 if isinstance(news, Notice):
-                    (self.log.warning if news.warning else self.log.info)("%s", news.text)
+                    (self.logger().warning if news.warning else self.logger().info)("%s", news.text)
                     continue
-                self.log.info("%s", _sentence(news.description))
+                self.logger().info("%s", _sentence(news.description))
                 if TUNING_JOBS.has_ended(news.description):
                     return str(news.description[TUNING_JOBS.status])
         finally:
