@@ -22,7 +22,7 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 KEEP ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e test-clients parity bench-emulator lint format constraints wheel clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-clients parity bench bench-emulator lint format constraints wheel clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ build/clients/%/.ready: tests/clients/%.txt | $(READY)
 PARITY_ARGS ?=
 parity: $(READY) ## Compare the table of answers with a real AWS account's (PARITY_ARGS=--yes makes the calls)
 	@$(BIN)/python tests/parity/record.py $(PARITY_ARGS)
+
+BENCH_ARGS ?=
+bench: $(READY) ## Measure thousands of waiting jobs: the stock trigger, ours, and one that does nothing (half an hour)
+	$(BIN)/python -m benchmarks.watching $(BENCH_ARGS)
 
 bench-emulator: $(READY) ## Measure the emulator with a thousand simulated jobs, and with weeks of a stepped clock
 	$(BIN)/python benchmarks/emulator.py

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from airflow_spot_provider import __version__
 
@@ -70,7 +72,74 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(
         run=_demo, extra="demo", needs=("moto", "flask", "rich", "httpx", "sklearn"), not_run=1
     )
+    _add_events(commands)
     return parser
+
+
+def _add_events(commands: Any) -> None:
+    events = commands.add_parser(
+        "events", help="have SageMaker's events sent to a queue for each triggerer (push mode)"
+    )
+    actions = events.add_subparsers(dest="action", required=True)
+    for name, text in (
+        ("setup", "make the queues and the EventBridge rules; a second time changes nothing"),
+        ("teardown", "remove them"),
+        ("policy", "print the IAM policy that is needed"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument(
+            "--name", default="airflow-spot-events", help="of rules and queues (default: %(default)s)"
+        )
+        action.add_argument("--region", help="AWS region of the training jobs")
+        action.add_argument("--profile", help="AWS profile to take credentials from")
+        action.add_argument("--endpoint-url", help="another AWS, such as a local emulator")
+        if name == "policy":
+            action.add_argument("--for", dest="whom", choices=("triggerer", "setup"), default="triggerer")
+        else:
+            action.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        if name == "setup":
+            action.add_argument(
+                "--triggerers",
+                type=int,
+                default=1,
+                help="how many queues: one for each (default: %(default)s)",
+            )
+    events.set_defaults(run=_events, extra="", needs=(), not_run=1)
+
+
+def _events(arguments: argparse.Namespace) -> int:
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    from airflow_spot_provider.aws import event_rules
+
+    try:
+        rules = event_rules.EventRules(arguments.name, getattr(arguments, "triggerers", 1))
+        if arguments.action == "policy" and arguments.whom == "setup":
+            print(json.dumps(event_rules.setup_policy(), indent=2))
+            return 0
+        admin = event_rules.EventRulesAdmin(
+            boto3.Session(profile_name=arguments.profile, region_name=arguments.region),
+            endpoint_url=arguments.endpoint_url,
+            say=print,
+            dry_run=getattr(arguments, "dry_run", False),
+        )
+        if arguments.action == "policy":
+            where = {"partition": admin.partition, "region": admin.region, "account": admin.account()}
+            print(json.dumps(event_rules.triggerer_policy(rules, **where), indent=2))
+        elif arguments.action == "teardown":
+            admin.teardown(arguments.name)
+        else:
+            admin.setup(rules)
+            queue = f"{rules.name}-{{ordinal}}" if rules.triggerers > 1 else rules.queue(0)
+            print(
+                f"Airflow reads them with:\n\n[airflow_spot]\nevents_queue = {queue}\n\n"
+                f"or AIRFLOW__AIRFLOW_SPOT__EVENTS_QUEUE={queue}; see docs/push.md."
+            )
+    except (ValueError, event_rules.EventRulesError, BotoCoreError) as error:
+        print(f"airflow-spot events {arguments.action}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:

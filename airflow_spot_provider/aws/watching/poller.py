@@ -50,6 +50,7 @@ _LAG_SECONDS = 1.0
 _LIST_AGAIN, _LIST_AGAIN_AT_MOST = 4, 64
 _DENIED_SECONDS = 3_600.0
 _DISTRUST_SECONDS = 600.0
+_EVENT_SECONDS = 30.0
 _URGENT, _ORDINARY = 0, 1
 
 
@@ -416,6 +417,8 @@ class Poller:
         """Polling found what an event should have told: fall back to the quick pace for a while."""
         if not self._queue_is_read or (job.announced or 0) >= (modified or 0):
             return
+        if self._told_at is None or self._told_at.timestamp() - (modified or 0) < _EVENT_SECONDS:
+            return  # its event may still be on its way
         self._metrics.incr("push_missed", kind=self._kind.noun)
         if self._now() >= self._distrust_until:
             log.warning(
