@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_spot_provider.demo.local_airflow import LocalAirflow
+from airflow_spot_provider.emulator import SageMakerEmulator
 
 pytestmark = pytest.mark.e2e
 
@@ -82,6 +83,28 @@ def test_triggerer_killed_and_started_again_still_brings_the_result(
     result = airflow.xcom("e2e_minute", run_id, "train")
     assert (result["job_name"], result["outcome"], result["interruptions"]) == (job, "Completed", 1)
     assert len(jobs.descriptions()) == 1
+
+
+def test_progress_and_training_log_are_seen_while_the_task_is_deferred(
+    airflow: LocalAirflow, emulator: SageMakerEmulator, run_id: str, jobs: Any
+) -> None:
+    job = _deferred(airflow, "e2e_long", run_id, jobs)
+    airflow.wait_for(
+        lambda: "Training;" in airflow.task_log("e2e_long", run_id, "train"), what="the training", timeout=60
+    )
+
+    emulator.interrupt(job)
+
+    def _statuses() -> list[str]:
+        progress = airflow.xcom("e2e_long", run_id, "train", "spot_progress")
+        assert progress["job_name"] == job
+        return [status for status, _, _ in progress["timeline"]]
+
+    airflow.wait_for(
+        lambda: "Interrupted" in _statuses(), what="the interruption to be published", timeout=90
+    )
+    assert _statuses()[:4] == ["Starting", "Downloading", "Training", "Interrupted"]
+    assert _is(airflow, "e2e_long", run_id, "deferred")
 
 
 def test_worker_killed_between_submit_and_deferral_has_its_job_adopted_by_the_retry(

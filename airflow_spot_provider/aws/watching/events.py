@@ -151,9 +151,9 @@ class QueueReader:
     def _tell(self, message: Mapping[str, Any]) -> None:
         try:
             detail = json.loads(message["Body"])["detail"]
-            if not isinstance(detail, dict):
-                raise TypeError(f"detail is a {type(detail).__name__}")
-        except (KeyError, TypeError, ValueError) as error:
+            for listener in self._listeners:
+                listener.announce(detail)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             self._metrics.incr("push_unreadable")
             log.warning(
                 "A message in %s is no event of SageMaker and is dropped (%r): only the rules that `airflow-spot events "
@@ -161,9 +161,6 @@ class QueueReader:
                 self._queue,
                 error,
             )
-            return
-        for listener in self._listeners:
-            listener.announce(detail)
 
     def _measure(self, message: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """By SQS's own clock."""

@@ -22,7 +22,7 @@ from airflow_spot_provider.aws.watching.metrics import Metrics
 Connect = Callable[[], Awaitable[AbstractAsyncContextManager[Any]]]
 
 AT_ONCE = 8
-"""Calls under way at the same time; the client keeps ten connections."""
+"""Descriptions under way at the same time; the client keeps ten connections, and listing needs one."""
 _LEAST_GAP, _MOST_GAP = 0.05, 5.0
 
 
@@ -39,7 +39,7 @@ class Line:
     """
 
     def __init__(
-        self, connect: Connect, *, jitter: random.Random, metrics: Metrics, longest_pause: float = 60.0
+        self, connect: Connect, *, jitter: random.Random, metrics: Metrics, longest_pause: float = 30.0
     ) -> None:
         self._connect = connect
         self._jitter = jitter
@@ -48,7 +48,6 @@ class Line:
         self._client: Any = None
         self._context: AbstractAsyncContextManager[Any] | None = None
         self._connecting = asyncio.Lock()
-        self._slots = asyncio.Semaphore(AT_ONCE)
         self._gap = 0.0
         self._next_start = 0.0
         self._paused_at = 0.0
@@ -67,30 +66,29 @@ class Line:
         :param patient: whether to repeat the call until AWS can be asked again.
         :raises Exception: what the call raised, if repeating it does not help (or is not wanted).
         """
-        async with self._slots:
-            while True:
-                await self._turn()
-                started = asyncio.get_running_loop().time()
-                client = self._client
-                try:
-                    client = await self._connected(client)
-                    self._metrics.incr("calls", operation=operation)
-                    answer: dict[str, Any] = await getattr(client, operation)(**members)
-                except Exception as error:
-                    # A client that was closed under the call, for new credentials, fails in ways of its own.
-                    replaced = client is not None and client is not self._client
-                    if not replaced and not is_worth_a_retry(error):
-                        if isinstance(error, ClientError):
-                            self._recovered()
-                        raise
-                    self._failed(error, operation, started)
-                    if is_expired_credentials(error):
-                        await self._close(client)
-                    if not patient:
-                        raise
-                else:
-                    self._recovered()
-                    return answer
+        while True:
+            await self._turn()
+            started = asyncio.get_running_loop().time()
+            client = self._client
+            try:
+                client = await self._connected(client)
+                self._metrics.incr("calls", operation=operation)
+                answer: dict[str, Any] = await getattr(client, operation)(**members)
+            except Exception as error:
+                # A client that was closed under the call, for new credentials, fails in ways of its own.
+                replaced = client is not None and client is not self._client
+                if not replaced and not is_worth_a_retry(error):
+                    if isinstance(error, ClientError):
+                        self._recovered()
+                    raise
+                self._failed(error, operation, started)
+                if is_expired_credentials(error):
+                    await self._close(client)
+                if not patient:
+                    raise
+            else:
+                self._recovered()
+                return answer
 
     async def close(self) -> None:
         """Close the client."""
@@ -123,9 +121,9 @@ class Line:
 
     def _failed(self, error: Exception, operation: str, started: float) -> None:
         loop = asyncio.get_running_loop()
-        if is_throttled(error):
+        throttled = is_throttled(error)
+        if throttled:
             self._metrics.incr("throttles", operation=operation)
-            self._gap = min(max(2 * self._gap, _LEAST_GAP), _MOST_GAP)
         else:
             self._metrics.incr("errors", operation=operation, code=code_of(error))
         if self.trouble_since is None:
@@ -134,7 +132,12 @@ class Line:
         # Calls that were under way together failed together: that is one failure, with one pause.
         if started >= self._paused_at:
             self._paused_at = loop.time()
-            self._next_start = self._paused_at + self._backoff.next_delay()
+            if throttled:
+                self._gap = min(max(2 * self._gap, _LEAST_GAP), _MOST_GAP)
+                pause = self._gap * (0.5 + self._jitter.random())
+            else:
+                pause = self._backoff.next_delay()
+            self._next_start = self._paused_at + pause
 
     def _recovered(self) -> None:
         self._backoff.reset()

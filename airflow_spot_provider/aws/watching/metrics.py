@@ -33,10 +33,11 @@ class AirflowMetrics:
     calls                counter   operation, region        calls to AWS, failed ones included
     throttles            counter   operation, region        calls that AWS refused for their rate
     errors               counter   operation, region, code  calls that failed otherwise
-    detection_delay      timer     kind, region, by         from the change to its being known, by AWS's clock
+    detection_delay      timer     kind, region             from the change to its being known, by AWS's clock
     poll_duration        timer     kind, region             one look at what changed
     push_lag             timer     region                   from the sending of an event to its receipt
     push_missed          counter   kind, region             changes that events should have told and did not
+    push_unreadable      counter   region                   messages in the queue that are no events
     ===================  ========  =======================  ================================================
 
     :param region: AWS region, for the tags.

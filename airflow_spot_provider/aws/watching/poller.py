@@ -17,8 +17,6 @@ from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from airflow_spot_provider.aws.errors import (
     NOT_FOUND_GRACE_SECONDS,
     is_denied,
@@ -48,7 +46,7 @@ _BACKLOG = 100
 _FEW = 20
 _LAG_SECONDS = 1.0
 _LIST_AGAIN, _LIST_AGAIN_AT_MOST = 4, 64
-_DENIED_SECONDS = 3_600.0
+_DENIED_SECONDS, _UNLISTED_SECONDS = 3_600.0, 60.0
 _DISTRUST_SECONDS = 600.0
 _EVENT_SECONDS = 30.0
 _URGENT, _ORDINARY = 0, 1
@@ -117,17 +115,18 @@ class Poller:
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(AT_ONCE):
-                tasks.create_task(self._describe_what_changed())
-            tasks.create_task(tell_of_trouble(self._line, self.pace, self._subscriptions))
-            while True:
-                try:
-                    await self._look()
-                except Exception:
-                    # A bug or an answer of another shape must not end anybody's wait: the jobs go on.
-                    log.exception("A look at the watched %ss failed; the next one follows.", self._kind.noun)
-                    self._next_poll = self._now() + self.pace.interval
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for _ in range(AT_ONCE):
+                        tasks.create_task(self._describe_what_changed())
+                    tasks.create_task(tell_of_trouble(self._line, self.pace, self._subscriptions))
+                    while True:
+                        await self._look()
+            except Exception:
+                # A bug, or an answer of another shape, must not end anybody's wait: the jobs go on.
+                log.exception("A look at the watched %ss failed; the next one follows.", self._kind.noun)
+            await asyncio.sleep(self.pace.interval)
 
     def announce(self, description: Description) -> None:
         """An event told of a change: a hint to look, which may be late, repeated or about somebody else's job."""
@@ -250,20 +249,8 @@ class Poller:
         while True:
             try:
                 answer = await self._line.call(self._kind.list, **members)
-            except ClientError as error:
-                if is_denied(error):
-                    self._list_denied_until = self._now() + _DENIED_SECONDS
-                    log.warning(
-                        "sagemaker:List%ss is not permitted (%s): every watched %s is described instead, a call each. Grant "
-                        "it to spare those calls.",
-                        self._kind.resource,
-                        error,
-                        self._kind.noun,
-                    )
-                elif "NextToken" not in members:
-                    raise
-                else:
-                    log.info("A listing of %ss could not be finished (%s).", self._kind.noun, error)
+            except Exception as error:  # noqa: BLE001 - what ails describing too, is told to whoever waits for a job
+                self._not_listed(error)
                 self._describe_all()
                 return
             page = answer.get(self._kind.summaries) or []
@@ -272,6 +259,20 @@ class Poller:
             if not answer.get("NextToken"):
                 return
             members["NextToken"] = answer["NextToken"]
+
+    def _not_listed(self, error: Exception) -> None:
+        if not is_denied(error):
+            self._list_denied_until = self._now() + _UNLISTED_SECONDS
+            log.warning("%ss cannot be listed just now (%s), and are described.", self._kind.noun, error)
+            return
+        self._list_denied_until = self._now() + _DENIED_SECONDS
+        log.warning(
+            "sagemaker:List%ss is not permitted (%s): every watched %s is described instead, a call each. Grant it to spare "
+            "those calls.",
+            self._kind.resource,
+            error,
+            self._kind.noun,
+        )
 
     def _listed(self, summary: Description) -> None:
         modified = modified_of(summary)
@@ -345,6 +346,7 @@ class Poller:
         state = self._kind.state_of(description)
         if (job.announced or 0) > (modified or 0) and not self._kind.has_ended(description):
             # The event, or the list, is ahead of this answer.
+            job.announced = None
             self._again(name, _LAG_SECONDS)
         if (job.state is not None and is_older(state, job.state)) or not self._is_same_job(
             name, job, description

@@ -221,9 +221,10 @@ def _sockets() -> int:
     return sum("socket:" in str(link.readlink()) for link in links if link.is_symlink())
 
 
-def test_jobs_are_described_where_listing_is_not_permitted(account: Account) -> None:
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationException"])
+def test_jobs_are_described_where_they_cannot_be_listed(account: Account, code: str) -> None:
     names = account.submit("one", "two")
-    denied = {"code": "AccessDeniedException", "message": "no", "status": 400}
+    denied = {"code": code, "message": "no", "status": 400}
     account.emulator.set_faults({"operation": "ListTrainingJobs", "error": denied})
 
     async def _watch() -> None:
