@@ -1,15 +1,17 @@
-"""How triggers come to the one watcher of their connection and region."""
+"""What triggers share: their settings, and the way to the one watcher of their connection and region."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
+from abc import abstractmethod
 from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
 from airflow_spot_provider.aws.errors import Backoff
@@ -20,6 +22,65 @@ from airflow_spot_provider.aws.watching.watcher import Watcher, watchers_of_this
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 
 log = logging.getLogger(__name__)
+
+
+class WatchingTrigger(BaseTrigger):
+    """A trigger that waits for a job of SageMaker.
+
+    :param aws_conn_id: Airflow connection to take credentials, region, role and endpoint from.
+    :param region_name: AWS region; None for the connection's.
+    :param verify: whether to verify TLS certificates, or a path to a CA bundle.
+    :param botocore_config: keyword arguments of ``botocore.config.Config``.
+    :param poll_interval: seconds; a change is known within about two of them, and mostly within one.
+    """
+
+    def __init__(
+        self,
+        *,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        poll_interval: float = 30.0,
+    ) -> None:
+        super().__init__()
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self.poll_interval = poll_interval
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that are the trigger's own."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class path, and every argument: nothing of the operator's settings is lost on the way."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                **self.arguments(),
+                "aws_conn_id": self.aws_conn_id,
+                "region_name": self.region_name,
+                "verify": self.verify,
+                "botocore_config": self.botocore_config,
+                "poll_interval": self.poll_interval,
+            },
+        )
+
+    def hook(self) -> SageMakerSpotHook:
+        """A new hook with the operator's settings."""
+        return SageMakerSpotHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=self.botocore_config,
+        )
+
+    def watcher(self) -> Watcher:
+        """The watcher that all triggers with these settings share."""
+        settings = (self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+        return watcher_for(self.hook, tuple(map(repr, settings)))
 
 
 def watcher_for(hook: Callable[[], SageMakerSpotHook], key: Hashable) -> Watcher:

@@ -6,22 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_spot_provider._compat import TRIGGERS_HAVE_ON_KILL, was_killed_by_user
 from airflow_spot_provider.aws.ownership import stop_unless_taken_over
 from airflow_spot_provider.aws.watching.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.watching.subscription import Notice, Sighting, Subscription
-from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import Outcome, SpotTrainingError, outcome_of, progress_of
 from airflow_spot_provider.training.narration import sentences_of, sentences_of_summary
 from airflow_spot_provider.triggers._progress import publisher_of_this_loop
 from airflow_spot_provider.triggers._training_log import NewLogLines
-from airflow_spot_provider.triggers._watching import watcher_for
+from airflow_spot_provider.triggers._watching import WatchingTrigger
 
 
-class SageMakerSpotTrainingTrigger(BaseTrigger):
+class SageMakerSpotTrainingTrigger(WatchingTrigger):
     """Watch a training job until it ends, however long that takes.
 
     It starts again from its arguments at any moment: after a restart, a crash, or in another triggerer. It logs one
@@ -30,71 +29,36 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
     job; when the triggerer goes away, it does not.
 
     :param job_name: TrainingJobName.
-    :param aws_conn_id: Airflow connection to take credentials, region, role and endpoint from.
-    :param region_name: AWS region; None for the connection's.
-    :param verify: whether to verify TLS certificates, or a path to a CA bundle.
-    :param botocore_config: keyword arguments of ``botocore.config.Config``.
-    :param poll_interval: seconds; a change is known within about two of them, and within one of them mostly.
     :param cancel_on_kill: whether a user's kill of the task stops the job.
     :param try_number: the try of the task that waits; a kill leaves a job alone that a later try has taken over.
     :param print_log: whether the training log's new lines are repeated in the task's log at each transition.
+    :param connection: ``aws_conn_id``, ``region_name``, ``verify``, ``botocore_config`` and ``poll_interval`` (seconds; a change
+        is known within about two of them), as the operator takes them.
     """
 
     def __init__(
         self,
         job_name: str,
         *,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
-        poll_interval: float = 30.0,
         cancel_on_kill: bool = True,
         try_number: int | None = None,
         print_log: bool = False,
+        **connection: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**connection)
         self.job_name = job_name
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
-        self.poll_interval = poll_interval
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
         self.print_log = print_log
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class path, and every argument: nothing of the operator's settings is lost on the way."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "job_name": self.job_name,
-                "aws_conn_id": self.aws_conn_id,
-                "region_name": self.region_name,
-                "verify": self.verify,
-                "botocore_config": self.botocore_config,
-                "poll_interval": self.poll_interval,
-                "cancel_on_kill": self.cancel_on_kill,
-                "try_number": self.try_number,
-                "print_log": self.print_log,
-            },
-        )
-
-    def _settings(self) -> tuple[str, ...]:
-        """What tells connections to AWS apart."""
-        return tuple(
-            repr(part) for part in (self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
-        )
-
-    def hook(self) -> SageMakerSpotHook:
-        """A new hook with the operator's settings."""
-        return SageMakerSpotHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            config=self.botocore_config,
-        )
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that are this trigger's own."""
+        return {
+            "job_name": self.job_name,
+            "cancel_on_kill": self.cancel_on_kill,
+            "try_number": self.try_number,
+            "print_log": self.print_log,
+        }
 
     # logger() is the class's; self.log would keep a logger for each of thousands of triggers.
 
@@ -133,7 +97,7 @@ class SageMakerSpotTrainingTrigger(BaseTrigger):
         ti = self.task_instance
         group = f"{ti.dag_id}/{ti.task_id}" if ti is not None else None
         subscription = Subscription(self.job_name, poll_interval=self.poll_interval, group=group)
-        watcher = watcher_for(self.hook, self._settings())
+        watcher = self.watcher()
         training_log = NewLogLines(watcher, self.job_name) if self.print_log else None
         told, outcome = 0, None
         watcher.add(TRAINING_JOBS, subscription)
