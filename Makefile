@@ -84,6 +84,8 @@ parity: $(READY) ## Compare the table of answers with a real AWS account's (PARI
 BENCH_ARGS ?=
 bench: $(READY) ## Measure thousands of waiting jobs: the stock trigger, ours, and one that does nothing (half an hour)
 	$(BIN)/python -m benchmarks.watching $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.watching.triggerer
+	$(BIN)/python -m benchmarks.watching --report
 
 bench-emulator: $(READY) ## Measure the emulator with a thousand simulated jobs, and with weeks of a stepped clock
 	$(BIN)/python benchmarks/emulator.py

@@ -8,9 +8,12 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_spot_provider import __version__
+
+if TYPE_CHECKING:
+    from airflow_spot_provider.aws.event_rules import EventRules, EventRulesAdmin
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +87,7 @@ def _add_events(commands: Any) -> None:
     for name, text in (
         ("setup", "make the queues and the EventBridge rules; a second time changes nothing"),
         ("teardown", "remove them"),
-        ("policy", "print the IAM policy that is needed"),
+        ("policy", "print the policy that is needed, as JSON"),
     ):
         action = actions.add_parser(name, help=text)
         action.add_argument(
@@ -94,10 +97,18 @@ def _add_events(commands: Any) -> None:
         action.add_argument("--profile", help="AWS profile to take credentials from")
         action.add_argument("--endpoint-url", help="another AWS, such as a local emulator")
         if name == "policy":
-            action.add_argument("--for", dest="whom", choices=("triggerer", "setup"), default="triggerer")
+            action.add_argument(
+                "--for",
+                dest="whom",
+                choices=("triggerer", "setup", "queue"),
+                default="triggerer",
+                help="IAM policy of a triggerer, or of whoever runs setup and teardown; or each queue's own policy "
+                "(default: %(default)s)",
+            )
         else:
             action.add_argument("--dry-run", action="store_true", help="only say what would be done")
-        if name == "setup":
+            action.add_argument("--json", action="store_true", help="tell the result as JSON")
+        if name != "teardown":
             action.add_argument(
                 "--triggerers",
                 type=int,
@@ -111,35 +122,46 @@ def _events(arguments: argparse.Namespace) -> int:
     import boto3
     from botocore.exceptions import BotoCoreError
 
-    from airflow_spot_provider.aws import event_rules
+    from airflow_spot_provider.aws.event_rules import EventRules, EventRulesAdmin, EventRulesError
 
+    as_json = getattr(arguments, "json", False)
     try:
-        rules = event_rules.EventRules(arguments.name, getattr(arguments, "triggerers", 1))
-        if arguments.action == "policy" and arguments.whom == "setup":
-            print(json.dumps(event_rules.setup_policy(), indent=2))
-            return 0
-        admin = event_rules.EventRulesAdmin(
+        rules = EventRules(arguments.name, getattr(arguments, "triggerers", 1))
+        admin = EventRulesAdmin(
             boto3.Session(profile_name=arguments.profile, region_name=arguments.region),
             endpoint_url=arguments.endpoint_url,
-            say=print,
+            say=None if as_json else print,
             dry_run=getattr(arguments, "dry_run", False),
         )
         if arguments.action == "policy":
-            where = {"partition": admin.partition, "region": admin.region, "account": admin.account()}
-            print(json.dumps(event_rules.triggerer_policy(rules, **where), indent=2))
-        elif arguments.action == "teardown":
-            admin.teardown(arguments.name)
-        else:
+            print(json.dumps(_events_policy(arguments.whom, rules, admin), indent=2))
+            return 0
+        if arguments.action == "setup":
             admin.setup(rules)
-            queue = f"{rules.name}-{{ordinal}}" if rules.triggerers > 1 else rules.queue(0)
-            print(
-                f"Airflow reads them with:\n\n[airflow_spot]\nevents_queue = {queue}\n\n"
-                f"or AIRFLOW__AIRFLOW_SPOT__EVENTS_QUEUE={queue}; see docs/push.md."
-            )
-    except (ValueError, event_rules.EventRulesError, BotoCoreError) as error:
+        else:
+            admin.teardown(rules.name)
+    except (ValueError, EventRulesError, BotoCoreError) as error:
         print(f"airflow-spot events {arguments.action}: {error}", file=sys.stderr)
         return 1
+    setting = rules.setting() if arguments.action == "setup" else None
+    if as_json:
+        print(json.dumps({"dry_run": arguments.dry_run, "changes": admin.changes, "events_queue": setting}))
+        return 0
+    if not admin.changes:
+        print("Nothing to change.")
+    if setting:
+        print(
+            f"Airflow reads the events with:\n\n[airflow_spot]\nevents_queue = {setting}\n\n"
+            f"or AIRFLOW__AIRFLOW_SPOT__EVENTS_QUEUE={setting}; see docs/push.md."
+        )
     return 0
+
+
+def _events_policy(whom: str, rules: EventRules, admin: EventRulesAdmin) -> dict[str, Any]:
+    from airflow_spot_provider.aws.event_rules import queue_policies, setup_policy, triggerer_policy
+
+    policy = {"triggerer": triggerer_policy, "setup": setup_policy, "queue": queue_policies}[whom]
+    return policy(rules, admin.arns)
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:

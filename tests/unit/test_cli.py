@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from airflow_spot_provider import __version__
@@ -91,3 +92,63 @@ def test_missing_extra_is_named_before_anything_starts(
     said = capsys.readouterr().err
     assert f"needs {module}" in said
     assert f"airflow-spot-provider[{extra}]" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["setup", "--triggerers", "0"], "a number from 1 to 100"),
+        (["setup", "--triggerers", "101"], "a number from 1 to 100"),
+        (["policy", "--triggerers", "-1"], "a number from 1 to 100"),
+        (["setup", "--name", "no spaces"], "1 to 60 letters, digits, hyphens and underscores"),
+        (["teardown", "--name", ""], "1 to 60 letters, digits, hyphens and underscores"),
+        (["teardown", "--name", "n" * 61], "1 to 60 letters, digits, hyphens and underscores"),
+    ],
+)
+def test_names_and_numbers_that_events_does_not_take_are_refused_before_aws_is_asked(
+    arguments: list[str],
+    allowed: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delattr(boto3, "Session")
+    assert main(["events", *arguments]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"airflow-spot events {arguments[0]}: {arguments[1]} is ")
+    assert f"it takes {allowed}" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "You must specify a region."),
+        (["--profile", "nobody"], "profile (nobody) could not be found"),
+        (["--region", "us-east-1", "--endpoint-url", "localhost"], "Invalid endpoint: localhost"),
+        (["--region", "us-east-1", "--endpoint-url", "http://127.0.0.1:9"], "Unable to locate credentials"),
+    ],
+)
+def test_events_without_what_aws_needs_says_what_is_missing(
+    arguments: list[str],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for variable in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(variable, "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert main(["events", "setup", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("airflow-spot events setup: ")
+    assert reason in said
+
+
+def test_events_of_an_unknown_kind_are_refused_with_what_there_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["events", "policy", "--for", "everybody"])
+    said = capsys.readouterr().err
+    assert all(whom in said for whom in ("triggerer", "setup", "queue"))

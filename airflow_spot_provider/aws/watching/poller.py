@@ -24,6 +24,7 @@ from airflow_spot_provider.aws.errors import (
     is_worth_a_retry,
 )
 from airflow_spot_provider.aws.watching.cursor import Cursor
+from airflow_spot_provider.aws.watching.describe_queue import ORDINARY, URGENT, DescribeQueue
 from airflow_spot_provider.aws.watching.expectations import Expectations
 from airflow_spot_provider.aws.watching.kinds import Description, Kind, modified_of
 from airflow_spot_provider.aws.watching.line import AT_ONCE, Line
@@ -49,7 +50,6 @@ _LIST_AGAIN, _LIST_AGAIN_AT_MOST = 4, 64
 _DENIED_SECONDS, _UNLISTED_SECONDS = 3_600.0, 60.0
 _DISTRUST_SECONDS = 600.0
 _EVENT_SECONDS = 30.0
-_URGENT, _ORDINARY = 0, 1
 
 
 class Poller:
@@ -72,9 +72,7 @@ class Poller:
         self._jobs: dict[str, Watched] = {}
         self._fresh: dict[str, None] = {}
         self._news = asyncio.Event()
-        self._to_describe: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
-        self._queued: dict[str, int] = {}
-        self._count = 0
+        self._queue = DescribeQueue(self._describe)
         self._next_poll = 0.0
         self._reconcile_at = 0.0
         self._list_denied_until = 0.0
@@ -119,7 +117,7 @@ class Poller:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     for _ in range(AT_ONCE):
-                        tasks.create_task(self._describe_what_changed())
+                        tasks.create_task(self._queue.run())
                     tasks.create_task(tell_of_trouble(self._line, self.pace, self._subscriptions))
                     while True:
                         await self._look()
@@ -142,7 +140,7 @@ class Poller:
                 return
         if modified is not None:
             job.announced = max(modified, job.announced or modified)
-        self._want(str(description[self._kind.name]), _URGENT)
+        self._queue.want(str(description[self._kind.name]), URGENT)
 
     async def _look(self) -> None:
         await self._until_there_is_something_to_do()
@@ -198,7 +196,7 @@ class Poller:
                     break
         for name in missing:
             if name in self._jobs:
-                self._want(name, _ORDINARY)
+                self._queue.want(name, ORDINARY)
                 self._fresh.pop(name, None)
 
     async def _poll(self) -> None:
@@ -238,7 +236,7 @@ class Poller:
 
     def _describe_all(self) -> None:
         for name in self._jobs:
-            self._want(name, _ORDINARY)
+            self._queue.want(name, ORDINARY)
 
     def _may_list(self) -> bool:
         return self._now() >= self._list_denied_until
@@ -294,40 +292,21 @@ class Poller:
             self._was_not_announced(job, modified)
         if self._kind.has_ended(summary):
             job.summary = summary
-            if self._line.is_strained or self._to_describe.qsize() > _BACKLOG:
+            if self._line.is_strained or len(self._queue) > _BACKLOG:
                 self._deliver(name, job, Sighting(summary, whole=False))
             else:
-                self._want(name, _URGENT)
+                self._queue.want(name, URGENT)
         elif first and (self._kind.is_at_its_beginning(summary) or len(self._jobs) > _FEW):
             # Among many, what a job went through before it was first seen here is told with its next change.
             self._deliver(name, job, Sighting(summary, whole=False))
         else:
-            self._want(name, _ORDINARY)
+            self._queue.want(name, ORDINARY)
 
     # Describing
 
-    def _want(self, name: str, priority: int) -> None:
-        if self._queued.get(name, _ORDINARY + 1) <= priority:
-            return
-        self._queued[name] = priority
-        self._count += 1
-        self._to_describe.put_nowait((priority, self._count, name))
-
-    async def _describe_what_changed(self) -> None:
-        while True:
-            priority, _, name = await self._to_describe.get()
-            if self._queued.get(name) != priority:
-                continue  # asked for again, more urgently, and described since
-            del self._queued[name]
-            if name not in self._jobs:
-                continue
-            try:
-                await self._describe(name)
-            except Exception:
-                log.exception("What SageMaker says of %s could not be read; the next look follows.", name)
-                self._again(name, self.pace.interval)
-
     async def _describe(self, name: str) -> None:
+        if name not in self._jobs:
+            return
         ended = self._jobs[name].summary is not None
         try:
             description = await self._line.call(
@@ -343,11 +322,15 @@ class Poller:
         modified = modified_of(description)
         self._cursor.saw(modified, self._now())
         job.missing_since = None
+        if job.summary is not None and not self._kind.has_ended(description):
+            # The list is ahead of this answer.
+            self._deliver(name, job, Sighting(job.summary, whole=False))
+            return
         state = self._kind.state_of(description)
         if (job.announced or 0) > (modified or 0) and not self._kind.has_ended(description):
-            # The event, or the list, is ahead of this answer.
+            # The event is ahead of this answer.
             job.announced = None
-            self._again(name, _LAG_SECONDS)
+            self._queue.want_later(name, _LAG_SECONDS)
         if (job.state is not None and is_older(state, job.state)) or not self._is_same_job(
             name, job, description
         ):
@@ -363,20 +346,13 @@ class Poller:
             now = self._now()
             job.missing_since = now if job.missing_since is None else job.missing_since
             if now - job.missing_since < NOT_FOUND_GRACE_SECONDS:
-                self._again(name, min(self.pace.interval, 5.0))
+                self._queue.want_later(name, min(self.pace.interval, 5.0))
             else:
                 self._give_up(job, self._kind.not_found(name), error)
         elif is_worth_a_retry(error):
-            self._again(name, _LAG_SECONDS)
+            self._queue.want_later(name, _LAG_SECONDS)
         else:
             self._give_up(job, self._kind.not_watched(name, error), error)
-
-    def _again(self, name: str, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self._want_still, name)
-
-    def _want_still(self, name: str) -> None:
-        if name in self._jobs:
-            self._want(name, _ORDINARY)
 
     # Telling
 

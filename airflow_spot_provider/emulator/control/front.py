@@ -60,7 +60,8 @@ class Front:
 
         def _noted(status: str, headers: Any, exc_info: Any = None) -> Any:
             # One clock for every time that is told: from this one, clients learn how old an answer's times are.
-            headers = [*headers, ("Date", format_date_time(at.timestamp()))]
+            dated = [header for header in headers if header[0].lower() != "date"]
+            headers = [*dated, ("Date", format_date_time(at.timestamp()))]
             self._calls.note(service, operation, at, int(status.split(maxsplit=1)[0]))
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -388,3 +389,13 @@ def test_tuning_job_is_watched_in_the_same_way(account: Account) -> None:
     assert asyncio.run(asyncio.wait_for(_run(), SECONDS)) == [
         {"tuning_job_name": name, "status": "Stopped"} for name in names
     ]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"), [("sagemaker", "list_training_jobs"), ("sqs", "list_queues")]
+)
+def test_answers_bear_the_emulators_own_time(account: Account, service: str, operation: str) -> None:
+    answer = getattr(account.client(service), operation)()
+
+    told = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    assert told == account.emulator.clock.now().replace(microsecond=0)
