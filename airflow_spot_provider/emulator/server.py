@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from wsgiref.handlers import format_date_time
 
 import boto3
 from botocore.config import Config
@@ -57,11 +58,17 @@ from airflow_spot_provider.emulator.wire.training import TrainingAPI
 from airflow_spot_provider.emulator.wire.tuning import TuningAPI
 
 
-class _QuietHandler(MotoRequestHandler):
-    """Requests are counted, not printed."""
+def _handler(now: Callable[[], datetime]) -> type[MotoRequestHandler]:
+    """Requests are counted, not printed; and answers are dated as all that they tell, by the emulated clock."""
 
-    def log_request(self, *_args: Any) -> None:
-        return
+    class _Handler(MotoRequestHandler):
+        def log_request(self, *_args: Any) -> None:
+            return
+
+        def date_time_string(self, _timestamp: float | None = None) -> str:
+            return format_date_time(now().timestamp())
+
+    return _Handler
 
 
 class Server:
@@ -75,11 +82,15 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         market = MarketSettings() if settings.market is None else read_market(settings.market)
         self._keeper = None if settings.state is None else Keeper(settings.state)
+        self._clock = _clock(settings, None if self._keeper is None else self._keeper.latest_time())
         self._http: BaseWSGIServer = make_server(
-            settings.host, settings.port, self._answer, threaded=True, request_handler=_QuietHandler
+            settings.host,
+            settings.port,
+            self._answer,
+            threaded=True,
+            request_handler=_handler(self._clock.now),
         )
         self.endpoint_url = f"http://{_reachable(settings.host)}:{self._http.server_port}"
-        self._clock = _clock(settings, None if self._keeper is None else self._keeper.latest_time())
         folder = Path(tempfile.mkdtemp(prefix="sagemaker-emulator-"))
         self._warden = Warden(folder)
         self._events = TrainingEvents(self._clock, seed=settings.seed)

@@ -6,7 +6,6 @@ import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from wsgiref.handlers import format_date_time
 
 from airflow_spot_provider.emulator.clock import Clock
 from airflow_spot_provider.emulator.control.calls import CallLog, called
@@ -59,9 +58,6 @@ class Front:
         at = self._clock.now()
 
         def _noted(status: str, headers: Any, exc_info: Any = None) -> Any:
-            # One clock for every time that is told: from this one, clients learn how old an answer's times are.
-            dated = [header for header in headers if header[0].lower() != "date"]
-            headers = [*dated, ("Date", format_date_time(at.timestamp()))]
             self._calls.note(service, operation, at, int(status.split(maxsplit=1)[0]))
             return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
 
