@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -65,7 +66,22 @@ class SageMakerSpotTrainingTrigger(WatchingTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the job's news, tell them, and yield one event when it has ended."""
         try:
-            outcome = await self._until_ended()
+            ti, watcher = self.task_instance, self.watcher()
+            group = sys.intern(f"{ti.dag_id}/{ti.task_id}") if ti is not None else None
+            subscription = Subscription(self.job_name, poll_interval=self.poll_interval, group=group)
+            training_log = NewLogLines(watcher, self.job_name) if self.print_log else None
+            told, outcome = 0, None
+            watcher.add(TRAINING_JOBS, subscription)
+            try:
+                while outcome is None:
+                    # The news are not kept while waiting: a description takes more memory than all else here.
+                    told, outcome = self._tell(await subscription.next(), told, training_log)
+            finally:
+                watcher.remove(TRAINING_JOBS, subscription)
+                if training_log is not None:
+                    training_log.stop()
+                if ti is not None:
+                    publisher_of_this_loop().forget(ti)
         except SpotTrainingError as error:
             yield TriggerEvent({"job_name": self.job_name, "outcome": None, "error": str(error)})
             return
@@ -92,26 +108,6 @@ class SageMakerSpotTrainingTrigger(WatchingTrigger):
                 "The task was killed; %s has ended, or a later try has taken it over.",
                 self.job_name,
             )
-
-    async def _until_ended(self) -> Outcome:
-        ti = self.task_instance
-        group = f"{ti.dag_id}/{ti.task_id}" if ti is not None else None
-        subscription = Subscription(self.job_name, poll_interval=self.poll_interval, group=group)
-        watcher = self.watcher()
-        training_log = NewLogLines(watcher, self.job_name) if self.print_log else None
-        told, outcome = 0, None
-        watcher.add(TRAINING_JOBS, subscription)
-        try:
-            while outcome is None:
-                # The news are not kept while waiting: a description takes more memory than all else here.
-                told, outcome = self._tell(await subscription.next(), told, training_log)
-        finally:
-            watcher.remove(TRAINING_JOBS, subscription)
-            if training_log is not None:
-                training_log.stop()
-            if ti is not None:
-                publisher_of_this_loop().forget(ti)
-        return outcome
 
     def _tell(
         self, news: Sighting | Notice, told: int, training_log: NewLogLines | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -89,6 +89,11 @@ class Line:
             else:
                 self._recovered()
                 return answer
+
+    async def warm_up(self) -> None:
+        """Have the client built while those who will ask are still coming."""
+        with suppress(Exception):  # the first call meets the same, and deals with it
+            await self._connected(None)
 
     async def close(self) -> None:
         """Close the client."""

@@ -93,8 +93,9 @@ class Poller:
         now = self._now()
         if not self._jobs:
             self._reconcile_at = now + self._reconcile_in()
-        self._jobs.setdefault(subscription.job_name, Watched()).subscriptions.append(subscription)
-        self._jobs[subscription.job_name].state = None
+        job = self._jobs.setdefault(subscription.job_name, Watched())
+        job.subscriptions = (*job.subscriptions, subscription)
+        job.state = None
         self._fresh[subscription.job_name] = None
         self.pace.joined(subscription.poll_interval, now)
         self._next_poll = min(self._next_poll, now + self.pace.delay(now))
@@ -103,7 +104,7 @@ class Poller:
     def remove(self, subscription: Subscription) -> None:
         """Someone waits no more."""
         job = self._jobs[subscription.job_name]
-        job.subscriptions.remove(subscription)
+        job.subscriptions = tuple(other for other in job.subscriptions if other is not subscription)
         self.pace.left(subscription.poll_interval)
         if not job.subscriptions:
             del self._jobs[subscription.job_name]
@@ -118,6 +119,7 @@ class Poller:
                 async with asyncio.TaskGroup() as tasks:
                     for _ in range(AT_ONCE):
                         tasks.create_task(self._queue.run())
+                    tasks.create_task(self._line.warm_up())
                     tasks.create_task(tell_of_trouble(self._line, self.pace, self._subscriptions))
                     while True:
                         await self._look()

@@ -15,7 +15,7 @@ class Watched:
     __slots__ = ("announced", "created", "missing_since", "state", "subscriptions", "summary")
 
     def __init__(self) -> None:
-        self.subscriptions: list[Subscription] = []
+        self.subscriptions: tuple[Subscription, ...] = ()
         self.state: State | None = None
         self.created: int | None = None
         self.missing_since: float | None = None
