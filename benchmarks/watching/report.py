@@ -156,6 +156,13 @@ def _triggerer(measured: Mapping[str, Any] | None) -> str:
     names = sorted({name for run in measured["runs"] for name in run})
     lines = ["| " + " | ".join(names) + " |", "| " + " | ".join("---" for _ in names) + " |"]
     lines += ["| " + " | ".join(str(run.get(name, "-")) for name in names) + " |" for run in measured["runs"]]
+    lines += [
+        "",
+        (
+            "Memory and CPU are of the supervisor and the process of the triggers together. `[triggerer] capacity` and "
+            "`max_trigger_to_select_per_loop` are raised: by default Airflow takes up fifty triggers a second at most, whatever they cost."
+        ),
+    ]
     return "\n".join(lines)
 
 

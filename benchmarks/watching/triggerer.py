@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from airflow_spot_provider.demo.processes import free_ports
+from airflow_spot_provider.demo.processes import end_session, free_ports
 from benchmarks.watching.fake import FakeSageMaker, allow_many_sockets
 
 BUILD = Path("build")
@@ -47,9 +46,12 @@ def main() -> None:
         _fill(arguments.fill[0], _names(int(arguments.fill[1])))
         return
     allow_many_sockets()
-    runs = [_run(subject, jobs) for jobs in arguments.jobs for subject in arguments.subjects]
-    OUTPUT.write_text(json.dumps({"runs": runs}, indent=2))
-    print(json.dumps(runs, indent=2))
+    runs = []
+    for jobs in arguments.jobs:
+        for subject in arguments.subjects:
+            runs.append(_run(subject, jobs))
+            print(json.dumps(runs[-1], indent=2), flush=True)
+            OUTPUT.write_text(json.dumps({"runs": runs}, indent=2))
 
 
 def _names(jobs: int) -> list[str]:
@@ -85,8 +87,7 @@ def _run(subject: str, jobs: int) -> dict[str, Any]:
             try:
                 figures = _watched(subject, jobs, fake, triggerer, home, started)
             finally:
-                os.killpg(triggerer.pid, signal.SIGKILL)
-                triggerer.wait()
+                end_session(triggerer, signal.SIGKILL)
         blocked = (home / "triggerer.log").read_text().count("async thread was blocked")
     return {"subject": subject, "jobs": jobs, **figures, "times Airflow found its loop blocked": blocked}
 
@@ -98,7 +99,7 @@ def _settings(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(port),
-        # One loop takes up all: else it is fifty a second, whatever the triggers cost.
+        # One loop takes up all: by default it is fifty a second, whatever the triggers cost.
         "AIRFLOW__TRIGGERER__MAX_TRIGGER_TO_SELECT_PER_LOOP": "100000",
     }
 
