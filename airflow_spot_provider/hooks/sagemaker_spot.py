@@ -16,6 +16,7 @@ from asgiref.sync import sync_to_async
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
+from airflow_spot_provider import __version__
 from airflow_spot_provider.aws.errors import (
     NOT_FOUND_GRACE_SECONDS,
     Backoff,
@@ -204,14 +205,15 @@ class SageMakerSpotHook(AwsBaseHook):
         return checked_region(queue_of_host(str(setting), gethostname()), self.conn_region_name)
 
     def _async_client(self, service: str) -> Any:
-        config = Config(**_PROMPT).merge(self.config)
+        # Not _get_config(): it looks through all modules for the operator that calls, for a user agent. A watcher has none.
+        config = Config(**_PROMPT, user_agent_extra=f"airflow-spot-provider/{__version__}").merge(self.config)
         session: Any = self.get_session(region_name=self.region_name, deferrable=True)
         if service == "sagemaker":
             keep_only(session.get_component("data_loader"), service, OPERATIONS)
         return session.create_client(
             service,
             endpoint_url=self.conn_config.get_service_endpoint_url(service_name=service),
-            config=self._get_config(config),
+            config=config,
             verify=self.verify,
         )
 

@@ -90,6 +90,11 @@ def test_jobs_of_a_killed_triggerer_are_watched_to_their_end_by_another(
     for each in run_ids:
         airflow.trigger(DAG, each)
     airflow.wait_for(
+        lambda: all(_task(airflow, each)["state"] == "deferred" for each in run_ids),
+        what="all tasks to be deferred",
+        timeout=120,
+    )
+    airflow.wait_for(
         lambda: all("Training;" in airflow.task_log(DAG, each, "train") for each in run_ids),
         what="all jobs to be seen training",
         timeout=120,

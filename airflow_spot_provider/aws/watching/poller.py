@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 RECONCILE_SECONDS = 300.0
 PAGE = 100
 """Summaries a page: what SageMaker gives at most."""
-_GATHER, _GATHER_AT_MOST = 0.1, 1.0
+_GATHER, _GATHER_AT_MOST = 0.05, 1.0
 """Seconds in which new jobs are gathered, so that one listing finds many."""
 _BACKLOG = 100
 """With more jobs to describe than these, an ended one is told by its summary."""
