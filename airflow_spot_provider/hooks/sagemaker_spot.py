@@ -28,7 +28,7 @@ from airflow_spot_provider.aws.errors import (
     redacted,
 )
 from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
-from airflow_spot_provider.aws.watching.model import OPERATIONS, keep_only
+from airflow_spot_provider.aws.watching.model import data_loader
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
     SpotTrainingError,
@@ -208,8 +208,7 @@ class SageMakerSpotHook(AwsBaseHook):
         # Not _get_config(): it looks through all modules for the operator that calls, for a user agent. A watcher has none.
         config = Config(**_PROMPT, user_agent_extra=f"airflow-spot-provider/{__version__}").merge(self.config)
         session: Any = self.get_session(region_name=self.region_name, deferrable=True)
-        if service == "sagemaker":
-            keep_only(session.get_component("data_loader"), service, OPERATIONS)
+        session.register_component("data_loader", data_loader())
         return session.create_client(
             service,
             endpoint_url=self.conn_config.get_service_endpoint_url(service_name=service),

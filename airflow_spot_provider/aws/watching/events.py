@@ -11,8 +11,6 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from airflow_spot_provider.aws.errors import Backoff, code_of, is_denied
@@ -135,7 +133,7 @@ class QueueReader:
         self._read()
         messages = answer.get("Messages") or []
         for message in messages:
-            self._measure(message, answer)
+            self._measure(message)
             self._tell(message)
         if messages:
             await self._line.call(
@@ -162,14 +160,12 @@ class QueueReader:
                 error,
             )
 
-    def _measure(self, message: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    def _measure(self, message: Mapping[str, Any]) -> None:
         """By SQS's own clock."""
-        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         sent = (message.get("Attributes") or {}).get("SentTimestamp")
-        if sent is None or "date" not in headers:
-            return
-        received: datetime = parsedate_to_datetime(headers["date"])
-        self._metrics.timing("push_lag", max(0.0, received.timestamp() - int(sent) / 1000))
+        received = self._line.told_at
+        if sent is not None and received is not None:
+            self._metrics.timing("push_lag", max(0.0, received.timestamp() - int(sent) / 1000))
 
     def _read(self) -> None:
         self._backoff.reset()

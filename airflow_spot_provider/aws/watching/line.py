@@ -6,6 +6,8 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -53,6 +55,8 @@ class Line:
         self._paused_at = 0.0
         self.trouble_since: float | None = None
         self.trouble: BaseException | None = None
+        self.told_at: datetime | None = None
+        """When the newest answer was given, by the server's clock."""
 
     @property
     def is_strained(self) -> bool:
@@ -88,6 +92,7 @@ class Line:
                     raise
             else:
                 self._recovered()
+                self.told_at = _date_of(answer)
                 return answer
 
     async def warm_up(self) -> None:
@@ -148,3 +153,11 @@ class Line:
         self._backoff.reset()
         self.trouble_since = None
         self._gap = 0.0 if self._gap < _LEAST_GAP / 4 else self._gap * 0.9
+
+
+def _date_of(answer: dict[str, Any]) -> datetime | None:
+    headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
+    try:
+        return parsedate_to_datetime(headers["date"])
+    except (KeyError, TypeError, ValueError):
+        return None

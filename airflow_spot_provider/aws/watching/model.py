@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from typing import Any
+
+from botocore.loaders import Loader, create_loader
 
 from airflow_spot_provider.aws.watching.kinds import TRAINING_JOBS, TUNING_JOBS
 
@@ -13,6 +16,14 @@ OPERATIONS = frozenset(
     for operation in (f"Describe{kind.resource}", f"List{kind.resource}s")
 )
 """What a watcher asks of SageMaker."""
+
+
+@cache
+def data_loader() -> Loader:
+    """What reads botocore's data, once for all clients of a process: each session's own would read it again."""
+    loader: Loader = create_loader()
+    keep_only(loader, "sagemaker", OPERATIONS)
+    return loader
 
 
 def keep_only(loader: Any, service: str, operations: Collection[str]) -> None:

@@ -13,13 +13,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Collection
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection
 
 from airflow_spot_provider.aws.errors import (
     NOT_FOUND_GRACE_SECONDS,
-    is_denied,
     is_not_found,
     is_worth_a_retry,
 )
@@ -28,18 +25,17 @@ from airflow_spot_provider.aws.watching.describe_queue import ORDINARY, URGENT, 
 from airflow_spot_provider.aws.watching.expectations import Expectations
 from airflow_spot_provider.aws.watching.kinds import Description, Kind, modified_of
 from airflow_spot_provider.aws.watching.line import AT_ONCE, Line
+from airflow_spot_provider.aws.watching.lists import PAGE, Lists
 from airflow_spot_provider.aws.watching.metrics import Metrics
 from airflow_spot_provider.aws.watching.pace import Pace
 from airflow_spot_provider.aws.watching.subscription import Sighting, Subscription
 from airflow_spot_provider.aws.watching.trouble import say_it_is_over, tell_of_trouble
-from airflow_spot_provider.aws.watching.watched import Watched, date_of, is_older
+from airflow_spot_provider.aws.watching.watched import Watched, is_older
 from airflow_spot_provider.training.lifecycle import instant
 
 log = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 300.0
-PAGE = 100
-"""Summaries a page: what SageMaker gives at most."""
 _GATHER, _GATHER_AT_MOST = 0.05, 1.0
 """Seconds in which new jobs are gathered, so that one listing finds many."""
 _BACKLOG = 100
@@ -47,7 +43,6 @@ _BACKLOG = 100
 _FEW = 20
 _LAG_SECONDS = 1.0
 _LIST_AGAIN, _LIST_AGAIN_AT_MOST = 4, 64
-_DENIED_SECONDS, _UNLISTED_SECONDS = 3_600.0, 60.0
 _DISTRUST_SECONDS = 600.0
 _EVENT_SECONDS = 30.0
 
@@ -75,11 +70,10 @@ class Poller:
         self._queue = DescribeQueue(self._describe)
         self._next_poll = 0.0
         self._reconcile_at = 0.0
-        self._list_denied_until = 0.0
+        self._lists = Lists(kind, line)
         self._pages = 1.0
         self._polls_without_list = 0
         self._list_again = _LIST_AGAIN
-        self._told_at: datetime | None = None
         self._distrust_until = 0.0
         self._queue_is_read = False
 
@@ -188,8 +182,8 @@ class Poller:
         """Look at exactly these jobs, in the cheaper way: a page of those in progress, or a description each."""
         missing = set(names)
         pages = 0
-        if len(missing) > 1 and self._may_list():
-            async for page in self._pages_of(StatusEquals="InProgress"):
+        if len(missing) > 1 and self._lists.may_be_asked():
+            async for page in self._lists.pages(StatusEquals="InProgress"):
                 pages += 1
                 for summary in page:
                     self._listed(summary)
@@ -205,7 +199,7 @@ class Poller:
         """Look at what was modified since the newest change that SageMaker told of."""
         now = self._now()
         since = self._cursor.since(now)
-        if not self._may_list() or self._is_cheaper_described():
+        if not self._lists.may_be_asked() or self._is_cheaper_described():
             self._describe_all()
             return
         if since is None:
@@ -213,7 +207,7 @@ class Poller:
             return
         self._cursor.begin()
         pages = 0
-        async for page in self._pages_of(LastModifiedTimeAfter=since):
+        async for page in self._lists.pages(LastModifiedTimeAfter=since):
             pages += 1
             for summary in page:
                 self._listed(summary)
@@ -221,6 +215,9 @@ class Poller:
                 # Too much changes that is not ours. What is described now, is described after what was listed.
                 self._describe_all()
                 break
+        if not self._lists.may_be_asked():
+            self._describe_all()
+            return
         self._pages += (pages - self._pages) / 2
         if pages <= len(self._jobs):
             self._list_again = _LIST_AGAIN
@@ -239,40 +236,6 @@ class Poller:
     def _describe_all(self) -> None:
         for name in self._jobs:
             self._queue.want(name, ORDINARY)
-
-    def _may_list(self) -> bool:
-        return self._now() >= self._list_denied_until
-
-    async def _pages_of(self, **members: Any) -> AsyncIterator[list[Description]]:
-        """The pages of a List answer, newest job first. Ends early where it cannot go on: a later look sees the rest."""
-        members |= {"MaxResults": PAGE, "SortBy": "CreationTime", "SortOrder": "Descending"}
-        while True:
-            try:
-                answer = await self._line.call(self._kind.list, **members)
-            except Exception as error:  # noqa: BLE001 - what ails describing too, is told to whoever waits for a job
-                self._not_listed(error)
-                self._describe_all()
-                return
-            page = answer.get(self._kind.summaries) or []
-            self._told_at = date_of(answer)
-            yield page
-            if not answer.get("NextToken"):
-                return
-            members["NextToken"] = answer["NextToken"]
-
-    def _not_listed(self, error: Exception) -> None:
-        if not is_denied(error):
-            self._list_denied_until = self._now() + _UNLISTED_SECONDS
-            log.warning("%ss cannot be listed just now (%s), and are described.", self._kind.noun, error)
-            return
-        self._list_denied_until = self._now() + _DENIED_SECONDS
-        log.warning(
-            "sagemaker:List%ss is not permitted (%s): every watched %s is described instead, a call each. Grant it to spare "
-            "those calls.",
-            self._kind.resource,
-            error,
-            self._kind.noun,
-        )
 
     def _listed(self, summary: Description) -> None:
         modified = modified_of(summary)
@@ -320,7 +283,6 @@ class Poller:
             return
         if (job := self._jobs.get(name)) is None:
             return
-        self._told_at = date_of(description)
         modified = modified_of(description)
         self._cursor.saw(modified, self._now())
         job.missing_since = None
@@ -366,8 +328,8 @@ class Poller:
         self._fresh.pop(name, None)
         self.pace.news(now)
         modified = modified_of(description)
-        if not first and modified is not None and self._told_at is not None:
-            delay = max(0.0, self._told_at.timestamp() - modified)
+        if not first and modified is not None and self._line.told_at is not None:
+            delay = max(0.0, self._line.told_at.timestamp() - modified)
             self._metrics.timing("detection_delay", delay, kind=self._kind.noun)
         if sighting.whole:
             group = job.subscriptions[0].group if job.subscriptions else None
@@ -397,7 +359,7 @@ class Poller:
         """Polling found what an event should have told: fall back to the quick pace for a while."""
         if not self._queue_is_read or (job.announced or 0) >= (modified or 0):
             return
-        if self._told_at is None or self._told_at.timestamp() - (modified or 0) < _EVENT_SECONDS:
+        if self._line.told_at is None or self._line.told_at.timestamp() - (modified or 0) < _EVENT_SECONDS:
             return  # its event may still be on its way
         self._metrics.incr("push_missed", kind=self._kind.noun)
         if self._now() >= self._distrust_until:

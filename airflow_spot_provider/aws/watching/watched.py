@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from email.utils import parsedate_to_datetime
-
 from airflow_spot_provider.aws.watching.kinds import Description, State
 from airflow_spot_provider.aws.watching.subscription import Subscription
 
@@ -30,12 +27,3 @@ def is_older(state: State, than: State | None) -> bool:
     if than is None or state[-1] is None or than[-1] is None:
         return False
     return bool(state[-1] < than[-1])
-
-
-def date_of(answer: Description) -> datetime | None:
-    """The server's time at which it answered, from the Date header."""
-    headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
-    try:
-        return parsedate_to_datetime(headers["date"])
-    except (KeyError, TypeError, ValueError):
-        return None
