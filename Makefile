@@ -19,10 +19,11 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 export AIRFLOW_HOME := $(CURDIR)/build/airflow
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 
+DAG ?=
 KEEP ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e test-clients parity bench bench-emulator lint format constraints wheel clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-clients parity bench bench-emulator bench-fan-out bench-sweeps lint format constraints wheel clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +46,8 @@ $(READY): pyproject.toml constraints.txt
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(READY) ## Run the example DAG on a local SageMaker and a local Airflow (KEEP=1 leaves both up)
-	@exec $(BIN)/airflow-spot demo $(if $(KEEP),--keep)
+demo: $(READY) ## Run an example DAG on a local SageMaker and a local Airflow (DAG=... another; KEEP=1 leaves both up)
+	@exec $(BIN)/airflow-spot demo $(if $(DAG),--dag $(DAG)) $(if $(KEEP),--keep)
 
 test: $(READY) ## Run all tests, and hold the domain's coverage at 100 %
 	@mkdir -p build
@@ -89,6 +90,12 @@ bench: $(READY) ## Measure thousands of waiting jobs: the stock trigger, ours, a
 
 bench-emulator: $(READY) ## Measure the emulator with a thousand simulated jobs, and with weeks of a stepped clock
 	$(BIN)/python benchmarks/emulator.py
+
+bench-fan-out: $(READY) ## Measure a fan-out of a hundred mapped trainings on one Airflow
+	$(BIN)/python -m benchmarks.fan_out
+
+bench-sweeps: $(READY) ## Measure sweeps beside random search and Optuna run directly
+	$(BIN)/python -m benchmarks.sweeps
 
 lint: $(READY) ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check .

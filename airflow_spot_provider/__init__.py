@@ -25,7 +25,17 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Amazon SageMaker managed spot training",
                 "python-modules": [
                     "airflow_spot_provider.operators.training",
+                    "airflow_spot_provider.operators.tuning",
                     "airflow_spot_provider.operators.branch",
+                ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "Amazon SageMaker managed spot training",
+                "python-modules": [
+                    "airflow_spot_provider.sensors.training",
+                    "airflow_spot_provider.sensors.tuning",
                 ],
             }
         ],
@@ -41,6 +51,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_spot_provider.triggers.training",
                     "airflow_spot_provider.triggers.tuning",
+                    "airflow_spot_provider.triggers.turn",
                 ],
             }
         ],
@@ -76,5 +87,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             "airflow_spot_provider.links.sagemaker.SageMakerTrainingJobLink",
             "airflow_spot_provider.links.sagemaker.SageMakerTrainingLogsLink",
+            "airflow_spot_provider.links.sagemaker.SageMakerTuningJobLink",
+            "airflow_spot_provider.links.sagemaker.SageMakerTuningLogsLink",
         ],
     }

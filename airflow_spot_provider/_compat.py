@@ -22,6 +22,7 @@ __all__ = [
     "TRIGGERS_HAVE_ON_KILL",
     "TaskDeferralError",
     "TaskDeferralTimeout",
+    "previous_run_id",
     "publish_xcom",
     "was_killed_by_user",
 ]
@@ -54,6 +55,21 @@ async def was_killed_by_user(task_instance: RuntimeTaskInstanceProtocol | None) 
     if task_instance.map_index is not None and task_instance.map_index >= 0:
         key = f"{key}_{task_instance.map_index}"
     return by_task.get(key) not in _STILL_WAITED_FOR
+
+
+def previous_run_id(task_instance: Any) -> str | None:
+    """The id of the DAG run before this one, by logical date; None if there is none, or this one has no logical date.
+
+    :param task_instance: of the running task.
+    :raises RuntimeError: before Airflow 3.1, which cannot tell.
+    """
+    if not hasattr(task_instance, "get_previous_dagrun"):
+        raise RuntimeError(
+            "What the DAG run before this one published can be read from Airflow 3.1 on; upgrade, or read an earlier round "
+            "of the same DAG run."
+        )
+    previous = task_instance.get_previous_dagrun()
+    return None if previous is None else str(previous.run_id)
 
 
 async def publish_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str, value: Any) -> bool:

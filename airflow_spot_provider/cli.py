@@ -61,7 +61,10 @@ def _parser() -> argparse.ArgumentParser:
         run=_rehearse, extra="emulator", needs=("moto", "flask", "rich", "watchdog"), not_run=2
     )
 
-    command = commands.add_parser("demo", help="run the example DAG on a local SageMaker and a local Airflow")
+    command = commands.add_parser("demo", help="run an example DAG on a local SageMaker and a local Airflow")
+    command.add_argument(
+        "--dag", default="spot_training_branching", help="which of the example DAGs (default: %(default)s)"
+    )
     command.add_argument("--keep", action="store_true", help="leave both up until Ctrl-C")
     command.add_argument(
         "--dags", type=Path, default=Path("dags"), help="folder of the example DAGs (default: %(default)s)"
@@ -70,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         "--build", type=Path, default=Path("build"), help="folder to work in (default: %(default)s)"
     )
     command.add_argument(
-        "--output", type=Path, help="where the figures are written (default: <build>/demo.json)"
+        "--output",
+        type=Path,
+        help="where the figures are written (default: <build>/demo.json, demo-<dag>.json for others)",
     )
     command.set_defaults(
         run=_demo, extra="demo", needs=("moto", "flask", "rich", "httpx", "sklearn"), not_run=1
@@ -171,16 +176,25 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from airflow_spot_provider.demo.run import DAG_ID, run_demo
+    from airflow_spot_provider.demo import lifecycles
+    from airflow_spot_provider.demo.run import run_demo
 
-    if not (arguments.dags / f"{DAG_ID}.py").is_file():
+    there_are = sorted(file.stem for file in arguments.dags.glob("*.py"))
+    if arguments.dag not in there_are:
         print(
-            f"airflow-spot demo: {arguments.dags} has no {DAG_ID}.py; run it from a clone, or name the folder with --dags",
+            f"airflow-spot demo: {arguments.dags} has no {arguments.dag}.py; it has {', '.join(there_are) or 'no DAGs'}. Name "
+            "one of them with --dag; or run it from a clone, or name the folder with --dags.",
             file=sys.stderr,
         )
         return 1
-    output = arguments.output or arguments.build / "demo.json"
-    return run_demo(dags=arguments.dags, build=arguments.build, output=output, keep=arguments.keep)
+    name = "demo.json" if arguments.dag == lifecycles.DAG_ID else f"demo-{arguments.dag}.json"
+    return run_demo(
+        arguments.dag,
+        dags=arguments.dags,
+        build=arguments.build,
+        output=arguments.output or arguments.build / name,
+        keep=arguments.keep,
+    )
 
 
 if __name__ == "__main__":

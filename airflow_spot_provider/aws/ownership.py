@@ -1,4 +1,4 @@
-"""Which training job is whose: the tags by which tries of a task find, take over, and let go of their jobs.
+"""Which job is whose: the tags by which tries of a task find, take over, and let go of their jobs.
 
 A try that wants a job and a kill that wants to stop it may run at the same moment. Each therefore writes its own tag first
 and reads the other's after: whichever comes second sees the first, and they never both act.
@@ -13,20 +13,26 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from airflow_spot_provider.training import TaskIdentity, TrainingJobNotFound, outcome_of
+from airflow_spot_provider.aws.kinds import Kind
+from airflow_spot_provider.training import JobNotFound, TaskIdentity
 
 log = logging.getLogger(__name__)
 
 
-class TrainingJobs(Protocol):
-    """What is asked of SageMaker here; ``SageMakerSpotHook`` does it."""
+class Jobs(Protocol):
+    """What is asked of SageMaker here, about jobs of one kind; a hook's ``jobs(kind)`` does it."""
 
-    def get_training_job(self, job_name: str) -> dict[str, Any]:
-        """DescribeTrainingJob; TrainingJobNotFound if there is none."""
+    @property
+    def kind(self) -> Kind:
+        """Training jobs, or tuning jobs."""
         ...
 
-    def stop_training_job(self, job_name: str) -> bool:
-        """StopTrainingJob; False if it has ended."""
+    def get(self, job_name: str) -> dict[str, Any]:
+        """The description; JobNotFound if there is no such job."""
+        ...
+
+    def stop(self, job_name: str) -> bool:
+        """Stop it; False if it has ended."""
         ...
 
     def get_tags(self, job_arn: str) -> dict[str, str]:
@@ -62,19 +68,19 @@ def tags_of(task: TaskIdentity, try_number: int) -> dict[str, str]:
     return {key: _NOT_IN_A_TAG.sub("_", value)[:256] for key, value in tags.items()}
 
 
-def take_over(jobs: TrainingJobs, description: Mapping[str, Any], *, try_number: int) -> bool:
+def take_over(jobs: Jobs, description: Mapping[str, Any], *, try_number: int) -> bool:
     """Make this try the one that waits for an existing job.
 
-    :param description: DescribeTrainingJob's answer.
+    :param description: of the job.
     :param try_number: this try.
     :return: False if a kill has let go of the job in the same moment: it must not be waited for.
     """
-    arn = description["TrainingJobArn"]
+    arn = description[jobs.kind.arn]
     jobs.add_tags(arn, {TRY: str(try_number)})
     return RELEASED not in jobs.get_tags(arn)
 
 
-def release(jobs: TrainingJobs, job_arn: str, why: str) -> None:
+def release(jobs: Jobs, job_arn: str, why: str) -> None:
     """Say that no try waits for this job any more.
 
     :param why: ``published`` or ``killed``.
@@ -83,7 +89,7 @@ def release(jobs: TrainingJobs, job_arn: str, why: str) -> None:
 
 
 def stop_unless_taken_over(
-    jobs: TrainingJobs,
+    jobs: Jobs,
     job_name: str,
     *,
     try_number: int | None,
@@ -97,12 +103,12 @@ def stop_unless_taken_over(
         has taken it over.
     """
     try:
-        description = jobs.get_training_job(job_name)
-    except TrainingJobNotFound:
+        description = jobs.get(job_name)
+    except JobNotFound:
         return False
-    if outcome_of(description) is not None:
+    if jobs.kind.has_ended(description):
         return False
-    arn = description["TrainingJobArn"]
+    arn = description[jobs.kind.arn]
     tags = jobs.get_tags(arn)
     if (task is not None and tags.get(TASK) != task.digest) or _taken_over(tags, try_number):
         return False
@@ -114,7 +120,7 @@ def stop_unless_taken_over(
     if _taken_over(jobs.get_tags(arn), try_number):
         # It came in between, and will read the tag just written: it stops the job itself and starts a new one.
         return False
-    return jobs.stop_training_job(job_name)
+    return jobs.stop(job_name)
 
 
 def _taken_over(tags: Mapping[str, str], try_number: int | None) -> bool:

@@ -1,10 +1,10 @@
-"""Watch one training job to its end in a worker, with no limit but its own. A triggerer watches in :mod:`.watching`."""
+"""Watch one job to its end in a worker, with no limit but its own. A triggerer watches in :mod:`.watching`."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from airflow_spot_provider.aws.errors import (
@@ -14,9 +14,7 @@ from airflow_spot_provider.aws.errors import (
     is_not_found,
     is_worth_a_retry,
 )
-from airflow_spot_provider.aws.watching.kinds import TRAINING_JOBS
-from airflow_spot_provider.training import outcome_of
-from airflow_spot_provider.training.narration import sentences_of
+from airflow_spot_provider.aws.kinds import Kind
 
 Description = Mapping[str, Any]
 
@@ -46,7 +44,8 @@ class _Silence:
 class Watch:
     """The rules of watching one job: what to say, how long to wait, when to give up.
 
-    :param job_name: TrainingJobName.
+    :param kind: what it is.
+    :param job_name: its name.
     :param poll_interval: seconds between two looks.
     :param log: where each transition is said, one line each; None to say nothing.
     :param jitter: spreads the polls and the retries of many watches.
@@ -54,18 +53,21 @@ class Watch:
 
     def __init__(
         self,
+        kind: Kind,
         job_name: str,
         *,
         poll_interval: float,
         log: Log | None,
         jitter: random.Random,
     ) -> None:
+        self._kind = kind
         self._job_name = job_name
         self._poll_interval = poll_interval
         self._log = log or _Silence()
         self._jitter = jitter
         self._backoff = Backoff(jitter, cap=max(60.0, poll_interval))
         self._told = 0
+        self._said: Sequence[str] = ()
         self._missing_since: float | None = None
         self._in_trouble = False
 
@@ -76,11 +78,13 @@ class Watch:
             self._log.info("SageMaker answers again; %s is still watched.", self._job_name)
         self._backoff.reset()
         self._missing_since = None
-        lines = sentences_of(description, told=self._told)
+        lines = self._kind.sentences(description, self._told)
         self._told += len(lines)
-        for line in lines:
-            self._log.info("%s", line)
-        return outcome_of(description) is not None
+        if lines and lines != self._said:
+            self._said = lines
+            for line in lines:
+                self._log.info("%s", line)
+        return self._kind.has_ended(description)
 
     def next_look(self) -> float:
         """Seconds until the next look: the interval, spread by a tenth so that many watches do not ask at once."""
@@ -91,16 +95,16 @@ class Watch:
 
         :param error: what the call raised.
         :param now: seconds on any monotonic clock.
-        :raises TrainingJobNotFound: there is no such job, and it is not just that SageMaker's answers lag.
+        :raises JobNotFound: there is no such job, and it is not just that SageMaker's answers lag.
         :raises WatchFailed: waiting does not help, as when a permission is missing.
         """
         if is_not_found(error):
             self._missing_since = now if self._missing_since is None else self._missing_since
             if now - self._missing_since < NOT_FOUND_GRACE_SECONDS:
                 return min(self._poll_interval, 5.0)
-            raise TRAINING_JOBS.not_found(self._job_name) from error
+            raise self._kind.not_found(self._job_name) from error
         if not is_worth_a_retry(error):
-            raise TRAINING_JOBS.not_watched(self._job_name, error) from error
+            raise self._kind.not_watched(self._job_name, error) from error
         if not self._in_trouble:
             self._in_trouble = True
             self._log.warning(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import httpx
 
@@ -24,6 +24,14 @@ SEPARATE = ("api-server", "scheduler", "dag-processor", "triggerer")
 """The components on their own, so that one can be killed and started again."""
 
 _Answer = TypeVar("_Answer")
+
+
+class XComEntry(NamedTuple):
+    """Where an XCom is."""
+
+    task_id: str
+    map_index: int
+    key: str
 
 
 class LocalAirflowError(RuntimeError):
@@ -158,15 +166,28 @@ class LocalAirflow:
         listed = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=200)["task_instances"]
         return {each["task_id"]: each["state"] for each in listed}
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1
+    ) -> Any:
         """An XCom, or None if there is none."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         try:
-            return self.get(path, deserialize="true")["value"]
+            return self.get(path, deserialize="true", map_index=map_index)["value"]
         except httpx.HTTPStatusError as error:
             if error.response.status_code == httpx.codes.NOT_FOUND:
                 return None
             raise
+
+    def xcoms(self, dag_id: str, run_id: str) -> list[XComEntry]:
+        """What XComs a DAG run has, without their values."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/~/xcomEntries"
+        found: list[XComEntry] = []
+        while True:
+            answer = self.get(path, limit=100, offset=len(found))
+            entries = answer["xcom_entries"]
+            found += [XComEntry(each["task_id"], each["map_index"], each["key"]) for each in entries]
+            if not entries or len(found) >= answer["total_entries"]:
+                return found
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
         """The log of one try of a task, as text."""

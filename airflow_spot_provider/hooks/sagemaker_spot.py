@@ -1,10 +1,10 @@
-"""The hook: typed calls to SageMaker for training jobs, blocking and async."""
+"""The hook: patient calls to SageMaker, and the watcher's clients."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from socket import gethostname
 from typing import Any, TypeVar, cast
@@ -14,7 +14,7 @@ from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from airflow.providers.common.compat.sdk import conf
 from asgiref.sync import sync_to_async
 from botocore.config import Config
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 
 from airflow_spot_provider import __version__
 from airflow_spot_provider.aws.errors import (
@@ -22,18 +22,13 @@ from airflow_spot_provider.aws.errors import (
     Backoff,
     code_of,
     is_expired_credentials,
-    is_name_in_use,
     is_not_found,
     is_worth_a_retry,
-    redacted,
 )
+from airflow_spot_provider.aws.kinds import Kind
 from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
 from airflow_spot_provider.aws.watching.model import data_loader
-from airflow_spot_provider.training import (
-    InvalidSpotRequest,
-    SpotTrainingError,
-    TrainingJobNotFound,
-)
+from airflow_spot_provider.hooks._jobs import SageMakerJobs
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 """The CloudWatch log group of all training jobs; a job's streams begin with its name."""
@@ -47,7 +42,7 @@ _Answer = TypeVar("_Answer")
 
 
 class SageMakerSpotHook(AwsBaseHook):
-    """Talk to Amazon SageMaker about training jobs.
+    """Talk to Amazon SageMaker about training jobs and tuning jobs.
 
     Blocking calls outlast throttling, 5xx answers, dropped connections and expired credentials for up to ten minutes,
     with capped exponential backoff and jitter.
@@ -63,93 +58,12 @@ class SageMakerSpotHook(AwsBaseHook):
         super().__init__(*args, **kwargs)
         self._jitter = random.Random()
 
-    def create_training_job(self, request: Mapping[str, Any]) -> bool:
-        """Submit a training job.
+    def jobs(self, kind: Kind) -> SageMakerJobs:
+        """The jobs of one kind: to create, describe, stop and tag them.
 
-        :param request: members of CreateTrainingJob.
-        :return: True if this call created the job, False if a job of this name exists already (which may be the
-            work of an earlier call whose answer got lost).
-        :raises InvalidSpotRequest: SageMaker or its API model refuses the request. No value of Environment or
-            HyperParameters is in the message.
-        :raises SpotTrainingError: SageMaker refuses for another reason, such as a missing permission or a quota.
+        :param kind: ``TRAINING_JOBS`` or ``TUNING_JOBS`` of :mod:`airflow_spot_provider.aws.kinds`.
         """
-        try:
-            self._patiently(lambda: self._sagemaker.create_training_job(**request))
-        except (ClientError, ParamValidationError) as error:
-            if is_name_in_use(error):
-                return False
-            secrets = [
-                str(value)
-                for field in ("Environment", "HyperParameters")
-                for value in _values(request.get(field))
-            ]
-            message = redacted(str(error), secrets)
-            if isinstance(error, ParamValidationError) or code_of(error) == "ValidationException":
-                # The original quotes the request, secrets included: it must not be chained into a traceback.
-                raise InvalidSpotRequest([f"SageMaker refuses the request: {message}"]) from None
-            raise SpotTrainingError(
-                f"SageMaker did not take training job {request.get('TrainingJobName')}: {message}"
-            ) from None
-        return True
-
-    def describe_training_job(self, job_name: str) -> dict[str, Any]:
-        """DescribeTrainingJob once, raising whatever the call raises; for a watch, which has patience of its own."""
-        return cast(
-            "dict[str, Any]",
-            self._once(lambda: self._sagemaker.describe_training_job(TrainingJobName=job_name)),
-        )
-
-    def get_training_job(self, job_name: str, *, just_created: bool = False) -> dict[str, Any]:
-        """DescribeTrainingJob, patiently.
-
-        :param just_created: the job is known to exist, so SageMaker is given time to know it too.
-        :raises TrainingJobNotFound: there is no such job.
-        """
-        try:
-            return cast(
-                "dict[str, Any]",
-                self._patiently(
-                    lambda: self._sagemaker.describe_training_job(TrainingJobName=job_name),
-                    lagging=just_created,
-                ),
-            )
-        except ClientError as error:
-            if is_not_found(error):
-                raise TrainingJobNotFound(
-                    f"SageMaker knows no training job {job_name!r} in this account and region "
-                    f"({self.conn_region_name}): it was deleted, or aws_conn_id or region_name is another one than it "
-                    "was created with."
-                ) from error
-            raise
-
-    def stop_training_job(self, job_name: str) -> bool:
-        """StopTrainingJob.
-
-        :return: True if SageMaker is stopping the job now, False if it had ended already or does not exist.
-        """
-        try:
-            self._patiently(lambda: self._sagemaker.stop_training_job(TrainingJobName=job_name))
-        except ClientError as error:
-            if is_not_found(error) or code_of(error) == "ValidationException":
-                return False
-            raise
-        return True
-
-    def get_tags(self, job_arn: str) -> dict[str, str]:
-        """All tags of a job."""
-        pages = self._sagemaker.get_paginator("list_tags")
-        return self._patiently(
-            lambda: {
-                tag["Key"]: tag["Value"]
-                for page in pages.paginate(ResourceArn=job_arn)
-                for tag in page["Tags"]
-            }
-        )
-
-    def add_tags(self, job_arn: str, tags: Mapping[str, str]) -> None:
-        """Put tags on a job, over those of the same keys."""
-        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
-        self._patiently(lambda: self._sagemaker.add_tags(ResourceArn=job_arn, Tags=listed))
+        return SageMakerJobs(self, kind)
 
     def newest_log_lines(self, job_name: str, limit: int) -> tuple[list[str], bool]:
         """The newest lines of a job's training log in CloudWatch Logs, over all of its instances and starts.
@@ -216,11 +130,6 @@ class SageMakerSpotHook(AwsBaseHook):
             verify=self.verify,
         )
 
-    @property
-    def _sagemaker(self) -> Any:
-        """The client; boto3 has no static types."""
-        return self.conn
-
     @staticmethod
     def _log_streams(logs: Any, job_name: str) -> Iterator[str]:
         pages = logs.get_paginator("describe_log_streams")
@@ -228,7 +137,7 @@ class SageMakerSpotHook(AwsBaseHook):
             for stream in page["logStreams"]:
                 yield stream["logStreamName"]
 
-    def _once(self, call: Callable[[], _Answer]) -> _Answer:
+    def once(self, call: Callable[[], _Answer]) -> _Answer:
         """Make a call; if credentials have expired, the next one is made with a new client."""
         try:
             return call()
@@ -238,12 +147,17 @@ class SageMakerSpotHook(AwsBaseHook):
                     self.__dict__.pop(cached, None)
             raise
 
-    def _patiently(self, call: Callable[[], _Answer], *, lagging: bool = False) -> _Answer:
+    def patiently(self, call: Callable[[], _Answer], *, lagging: bool = False) -> _Answer:
+        """Make a call, and repeat it for up to ten minutes while SageMaker cannot be asked.
+
+        :param lagging: what is asked for is known to exist, so that "not found" is repeated as well.
+        :raises Exception: what the call raised last.
+        """
         backoff = Backoff(self._jitter)
         started = time.monotonic()
         while True:
             try:
-                return self._once(call)
+                return self.once(call)
             except Exception as error:
                 lags = lagging and is_not_found(error)
                 patience = NOT_FOUND_GRACE_SECONDS if lags else PATIENCE_SECONDS
@@ -256,7 +170,3 @@ class SageMakerSpotHook(AwsBaseHook):
                     delay,
                 )
             time.sleep(delay)
-
-
-def _values(member: object) -> Iterator[object]:
-    return iter(member.values()) if isinstance(member, Mapping) else iter(())

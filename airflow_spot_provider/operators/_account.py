@@ -9,8 +9,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_spot_provider.aws.watch import Log
 from airflow_spot_provider.hooks.sagemaker_spot import LOG_GROUP, SageMakerSpotHook
-from airflow_spot_provider.training import SpotTrainingResult
+from airflow_spot_provider.training import SpotTrainingResult, SpotTuningResult
 from airflow_spot_provider.training.narration import savings_sentence, table_of
+from airflow_spot_provider.training.tuning_narration import (
+    best_sentence,
+    table_of_jobs,
+    tuning_savings_sentence,
+)
 
 LOG_LINES = 200
 """How many lines of the training log a task log repeats."""
@@ -32,6 +37,24 @@ def tell(
     if spot_wanted and not result.managed_spot:
         log.warning(
             "%s describes itself as on demand although spot was asked for: nothing was saved.",
+            result.job_name,
+        )
+
+
+def tell_tuning(log: Log, result: SpotTuningResult, *, spot_wanted: bool) -> None:
+    """Tell what the tuning job has found, what its training jobs came to, and what they saved.
+
+    :param spot_wanted: whether the jobs were to run on spot; if some did not, that is said.
+    """
+    limits = f" ({', '.join(result.limits_reached)} reached)" if result.limits_reached else ""
+    log.info("%s ended as %s%s.\n%s", result.job_name, result.outcome, limits, table_of_jobs(result))
+    log.info("%s", best_sentence(result))
+    log.info("%s", tuning_savings_sentence(result))
+    if spot_wanted and result.on_demand_jobs:
+        log.warning(
+            "%s of %s training jobs of %s describe themselves as on demand although spot was asked for: they saved nothing.",
+            result.on_demand_jobs,
+            result.jobs,
             result.job_name,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
-_SECRET_MEMBERS = ("Environment", "HyperParameters")
+_SECRET_MEMBERS = ("Environment", "HyperParameters", "StaticHyperParameters")
 MASK = "***"
 
 
@@ -25,7 +25,14 @@ def masked_values(member: Any) -> Any:
 
 
 def masked_config(config: Any) -> Any:
-    """A config with the values of Environment and HyperParameters masked: Airflow shows rendered templates in its UI."""
-    if not isinstance(config, Mapping):
-        return config
-    return {key: masked_values(value) if key in _SECRET_MEMBERS else value for key, value in config.items()}
+    """A config with the values of Environment and HyperParameters masked, wherever they are: Airflow shows rendered templates
+    in its UI.
+    """
+    if isinstance(config, Mapping):
+        return {
+            key: masked_values(value) if key in _SECRET_MEMBERS else masked_config(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, list | tuple):
+        return [masked_config(value) for value in config]
+    return config

@@ -1,15 +1,18 @@
-"""Read the results that training tasks published."""
+"""Read the results that training tasks and tuning tasks published."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from airflow_spot_provider.training import SpotTrainingError, SpotTrainingResult
+from airflow_spot_provider.training import SpotTrainingError, SpotTrainingResult, SpotTuningResult
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+_Result = TypeVar("_Result")
 
 
 def pull_results(context: Context, training_task_id: str) -> list[SpotTrainingResult]:
@@ -18,20 +21,36 @@ def pull_results(context: Context, training_task_id: str) -> list[SpotTrainingRe
     :param training_task_id: the task's id, with its task groups.
     :raises SpotTrainingError: a mapped task left none while others did, or the XCom is something else.
     """
+    return _pulled(
+        context, training_task_id, SpotTrainingResult.from_json, "training", "SageMakerSpotTrainingOperator"
+    )
+
+
+def pull_tuning_results(context: Context, tuning_task_id: str) -> list[SpotTuningResult]:
+    """The results of a tuning task: one, or one for each map index; none if it left none.
+
+    :param tuning_task_id: the task's id, with its task groups.
+    :raises SpotTrainingError: a mapped task left none while others did, or the XCom is something else.
+    """
+    return _pulled(
+        context, tuning_task_id, SpotTuningResult.from_json, "tuning", "SageMakerSpotTuningOperator"
+    )
+
+
+def _pulled(
+    context: Context, task_id: str, read: Callable[[object], _Result], noun: str, operator: str
+) -> list[_Result]:
     ti = context["ti"]
-    # Inside a mapped task group, a task belongs to the training with its own map index.
+    # Inside a mapped task group, a task belongs to the one with its own map index.
     mapped = ti.map_index is not None and ti.map_index >= 0
     where: dict[str, Any] = {"map_indexes": ti.map_index} if mapped else {}
-    pulled = ti.xcom_pull(task_ids=training_task_id, **where)
+    pulled = ti.xcom_pull(task_ids=task_id, **where)
     if pulled is None:
         return []
     try:
-        return [
-            SpotTrainingResult.from_json(value)
-            for value in ([pulled] if isinstance(pulled, dict) else pulled)
-        ]
+        return [read(value) for value in ([pulled] if isinstance(pulled, dict) else pulled)]
     except (ValidationError, TypeError) as error:
         raise SpotTrainingError(
-            f"The XCom of {training_task_id} is not a training result. It takes the id of a "
-            "SageMakerSpotTrainingOperator task; a mapped one needs a result for each map index."
+            f"The XCom of {task_id} is not a {noun} result. It takes the id of a {operator} task; a mapped one needs a result "
+            "for each map index."
         ) from error

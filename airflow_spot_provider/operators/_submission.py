@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from airflow_spot_provider.aws.kinds import Description
 from airflow_spot_provider.aws.ownership import RELEASED, TASK, tags_of, take_over
-from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
-from airflow_spot_provider.training import (
-    Attempt,
-    JobNameTaken,
-    TaskIdentity,
-    TrainingJobNotFound,
-    job_name,
-    outcome_of,
-)
+from airflow_spot_provider.hooks._jobs import SageMakerJobs
+from airflow_spot_provider.training import JobNameTaken, JobNotFound, MustWaitItsTurn, TaskIdentity
+
+Names = Callable[[int], str]
+"""Gives the name of a task instance's first job, its second, and so on: always the same."""
 
 
 class Found(Enum):
@@ -33,72 +30,89 @@ class Found(Enum):
 class Submitted:
     """The job to wait for.
 
-    :param job_name: TrainingJobName.
+    :param job_name: its name.
     :param found: what was there before. A KILLED_JOB has to end before the task may have another.
-    :param earlier: the attempts before this one, all ended.
+    :param earlier: descriptions of the attempts before this one, all ended.
     """
 
     job_name: str
     found: Found
-    earlier: tuple[Attempt, ...] = ()
+    earlier: tuple[Description, ...] = ()
 
 
 def submit(
-    hook: SageMakerSpotHook,
+    jobs: SageMakerJobs,
     request: Mapping[str, Any],
     task: TaskIdentity,
     *,
+    names: Names,
     try_number: int,
     about_to_create: Callable[[str], None],
 ) -> Submitted:
     """Create this task instance's job, or adopt the one that an earlier try created and nobody has seen the end of.
 
-    :param request: a checked CreateTrainingJob request; its TrainingJobName, if any, is the user's choice.
+    :param jobs: creates and describes them.
+    :param request: a checked request, of which the name is not read.
     :param task: whose job it is.
+    :param names: what its jobs are called.
     :param try_number: the try that submits.
     :param about_to_create: is told each name before it is asked for, so that a kill finds the job whenever it comes.
     :raises JobNameTaken: the user's name belongs to another job.
+    :raises MustWaitItsTurn: SageMaker takes no more jobs just now, and this task has none.
     :raises SpotTrainingError: SageMaker does not take the request.
     """
     own_tags = [{"Key": key, "Value": value} for key, value in tags_of(task, try_number).items()]
     request = {**request, "Tags": [*request.get("Tags", ()), *own_tags]}
-    base = request.pop("TrainingJobName", None)
-    earlier: list[Attempt] = []
+    kind = jobs.kind
+    earlier: list[Description] = []
     for attempt in itertools.count(1):
-        name = job_name(task, attempt, base=base)
+        name = names(attempt)
         about_to_create(name)
-        if hook.create_training_job({**request, "TrainingJobName": name}):
+        try:
+            created = jobs.create({**request, kind.name: name})
+        except MustWaitItsTurn:
+            # SageMaker may look at its quotas before it looks at the name, and it may be this very job that fills them.
+            if not exists(jobs, name):
+                raise
+            created = False
+        if created:
             return Submitted(name, Found.NOTHING, tuple(earlier))
-        description = hook.get_training_job(name, just_created=True)
-        tags = hook.get_tags(description["TrainingJobArn"])
+        description = jobs.get(name, just_created=True)
+        tags = jobs.get_tags(description[kind.arn])
         if tags.get(TASK) != task.digest:
             raise JobNameTaken(
-                f"TrainingJobName {name!r} is taken by a job that is not this task's, and SageMaker takes a name only "
+                f"{kind.name} {name!r} is taken by a job that is not this task's, and SageMaker takes a name only "
                 "once per account and region. Leave it out of config (a unique one is then derived), or make it unique "
                 "to the DAG run, as with 'name-{{ ts_nodash }}'."
             )
-        outcome = outcome_of(description)
-        if RELEASED not in tags and outcome is not None:
+        ended = kind.has_ended(description)
+        if RELEASED not in tags and ended:
             return Submitted(name, Found.ENDED_JOB, tuple(earlier))
-        if RELEASED not in tags and take_over(hook, description, try_number=try_number):
+        if RELEASED not in tags and take_over(jobs, description, try_number=try_number):
             return Submitted(name, Found.OWN_JOB, tuple(earlier))
-        if outcome is None:
+        if not ended:
             # A kill has let go of it and may not have stopped it yet; a second stop does no harm.
-            hook.stop_training_job(name)
+            jobs.stop(name)
             return Submitted(name, Found.KILLED_JOB, tuple(earlier))
-        spot = bool(description.get("EnableManagedSpotTraining"))
-        earlier.append(Attempt(job_name=name, outcome=outcome, managed_spot=spot))
+        earlier.append(description)
     raise AssertionError("attempts are counted without end")
 
 
-def newest_job(hook: SageMakerSpotHook, task: TaskIdentity, *, base: str | None) -> str | None:
+def newest_job(jobs: SageMakerJobs, names: Names) -> str | None:
     """The name of the newest job of a task instance, or None if it has none."""
     newest = None
     for attempt in itertools.count(1):
-        name = job_name(task, attempt, base=base)
-        try:
-            hook.get_training_job(name)
-        except TrainingJobNotFound:
+        name = names(attempt)
+        if not exists(jobs, name):
             break
         newest = name
     return newest
+
+
+def exists(jobs: SageMakerJobs, name: str) -> bool:
+    """Whether there is a job of this name."""
+    try:
+        jobs.get(name)
+    except JobNotFound:
+        return False
+    return True

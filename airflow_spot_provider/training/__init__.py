@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from airflow_spot_provider.training.budget import Budget, hyperparameter_budget
+from airflow_spot_provider.training.comparison import best_of, savings_of
 from airflow_spot_provider.training.exceptions import (
     InvalidSpotRequest,
     JobNameTaken,
+    JobNotFound,
     MaxRuntimeExceeded,
     MaxWaitTimeExceeded,
+    MustWaitItsTurn,
+    NoTrainingJobSucceeded,
+    QuotaTooSmall,
     SpotTrainingError,
     TrainingJobFailed,
     TrainingJobNotFound,
     TrainingJobStopped,
+    TuningJobFailed,
+    TuningJobNotFound,
+    TuningJobStopped,
+    TuningMaxRuntimeExceeded,
+    TuningMaxWaitTimeExceeded,
     UnacceptedOutcome,
+    UnacceptedTuningOutcome,
     WatchFailed,
+)
+from airflow_spot_provider.training.hyperparameters import (
+    Categorical,
+    Integers,
+    LogUniform,
+    Uniform,
+    hyperparameter_grid,
+    hyperparameter_samples,
 )
 from airflow_spot_provider.training.lifecycle import (
     Outcome,
@@ -21,34 +41,63 @@ from airflow_spot_provider.training.lifecycle import (
     Transition,
     outcome_of,
 )
-from airflow_spot_provider.training.naming import TaskIdentity, job_name
+from airflow_spot_provider.training.naming import TaskIdentity, job_name, tuning_job_name
 from airflow_spot_provider.training.request import on_demand_request, spot_request
 from airflow_spot_provider.training.result import Attempt, SpotTrainingResult, progress_of
 from airflow_spot_provider.training.savings import Savings, savings_percent
+from airflow_spot_provider.training.tuning_outcome import TuningOutcome
+from airflow_spot_provider.training.tuning_request import on_demand_tuning_request, spot_tuning_request
+from airflow_spot_provider.training.tuning_result import BestTrainingJob, SpotTuningResult, tuning_progress_of
 
 __all__ = [
     "Attempt",
+    "Budget",
+    "Categorical",
+    "Integers",
     "InvalidSpotRequest",
     "JobNameTaken",
+    "JobNotFound",
+    "LogUniform",
     "MaxRuntimeExceeded",
     "MaxWaitTimeExceeded",
+    "MustWaitItsTurn",
+    "NoTrainingJobSucceeded",
     "Outcome",
+    "QuotaTooSmall",
     "Savings",
     "SecondaryStatus",
     "SpotTrainingError",
     "SpotTrainingResult",
+    "SpotTuningResult",
     "TaskIdentity",
     "Timeline",
     "TrainingJobFailed",
     "TrainingJobNotFound",
     "TrainingJobStopped",
     "Transition",
+    "TuningJobFailed",
+    "TuningJobNotFound",
+    "TuningJobStopped",
+    "TuningMaxRuntimeExceeded",
+    "TuningMaxWaitTimeExceeded",
+    "TuningOutcome",
     "UnacceptedOutcome",
+    "UnacceptedTuningOutcome",
+    "Uniform",
     "WatchFailed",
+    "best_of",
+    "hyperparameter_budget",
+    "hyperparameter_grid",
+    "hyperparameter_samples",
     "job_name",
     "on_demand_request",
+    "on_demand_tuning_request",
     "outcome_of",
     "progress_of",
+    "savings_of",
     "savings_percent",
     "spot_request",
+    "spot_tuning_request",
+    "tuning_job_name",
+    "tuning_progress_of",
 ]

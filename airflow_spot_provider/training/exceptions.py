@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_spot_provider.training.lifecycle import Outcome
+from airflow_spot_provider.training.tuning_outcome import TuningOutcome
 
 if TYPE_CHECKING:
     from airflow_spot_provider.training.result import SpotTrainingResult
+    from airflow_spot_provider.training.tuning_result import SpotTuningResult
 
 
 class SpotTrainingError(Exception):
@@ -32,30 +34,59 @@ class InvalidSpotRequest(SpotTrainingError, ValueError):
 
 
 class JobNameTaken(SpotTrainingError):
-    """A training job of the wanted name exists and belongs to something else."""
+    """A job of the wanted name exists and belongs to something else."""
 
 
-class TrainingJobNotFound(SpotTrainingError):
+class JobNotFound(SpotTrainingError):
+    """There is no job of this name in this account and region."""
+
+
+class TrainingJobNotFound(JobNotFound):
     """There is no training job of this name in this account and region."""
+
+
+class TuningJobNotFound(JobNotFound):
+    """There is no tuning job of this name in this account and region."""
 
 
 class WatchFailed(SpotTrainingError):
     """A job could not be watched any more, for a reason that waiting does not mend. The job itself may still run."""
 
 
+class QuotaTooSmall(SpotTrainingError):
+    """The account may never have so many instances at a time as the job asks for. Nothing has been submitted."""
+
+
+class MustWaitItsTurn(SpotTrainingError):
+    """SageMaker takes no more jobs just now, and will again: a quota is used up, or jobs come too quickly.
+
+    :param waits_for: what there is not enough of, in a few words; jobs that wait for the same stand in one queue.
+    :param why: in a sentence.
+    """
+
+    def __init__(self, waits_for: str, why: str) -> None:
+        self.waits_for = waits_for
+        self.why = why
+        super().__init__(why)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.waits_for, self.why)
+
+
 class UnacceptedOutcome(SpotTrainingError):
-    """A training job ended in a way that the task does not accept.
+    """A training job or a tuning job ended in a way that the task does not accept.
 
     :param result: what the job did; it has been published already.
     """
 
-    outcome: ClassVar[Outcome]
+    noun: ClassVar[str] = "Training job"
+    outcome: ClassVar[Outcome | TuningOutcome]
     advice: ClassVar[str]
 
-    def __init__(self, result: SpotTrainingResult) -> None:
+    def __init__(self, result: SpotTrainingResult | SpotTuningResult) -> None:
         self.result = result
         reason = f" ({result.failure_reason})" if result.failure_reason else ""
-        super().__init__(f"Training job {result.job_name} ended as {self.outcome}{reason}. {self.advice}")
+        super().__init__(f"{self.noun} {result.job_name} ended as {self.outcome}{reason}. {self.advice}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.result,)
@@ -101,3 +132,67 @@ def unaccepted(result: SpotTrainingResult) -> UnacceptedOutcome:
     :raises KeyError: the outcome is Completed, which every task accepts.
     """
     return _CLASS_OF[result.outcome](result)
+
+
+class UnacceptedTuningOutcome(UnacceptedOutcome):
+    """A tuning job ended in a way that the task does not accept."""
+
+    noun = "Tuning job"
+
+
+class TuningMaxWaitTimeExceeded(UnacceptedTuningOutcome):
+    """The tuning job completed, and MaxWaitTimeInSeconds was over for some of its training jobs before they were done."""
+
+    outcome = TuningOutcome.COMPLETED_WITH_MAX_WAIT_TIME_EXCEEDED
+    advice = "Spot capacity did not suffice for some of its training jobs: raise max_wait, choose another instance type, or accept it."
+
+
+class TuningMaxRuntimeExceeded(UnacceptedTuningOutcome):
+    """ResourceLimits.MaxRuntimeInSeconds ended the tuning job."""
+
+    outcome = TuningOutcome.MAX_RUNTIME_EXCEEDED
+    advice = "Raise ResourceLimits.MaxRuntimeInSeconds, run more jobs side by side, or go on from it with warm_start."
+
+
+class NoTrainingJobSucceeded(UnacceptedTuningOutcome):
+    """No training job of the tuning job came to a value of the objective metric."""
+
+    outcome = TuningOutcome.NO_JOB_SUCCEEDED
+    advice = (
+        "None of its training jobs stated the objective metric; result.outcomes tells how they ended, the training logs why, and "
+        "MetricDefinitions what is read from them."
+    )
+
+
+class TuningJobStopped(UnacceptedTuningOutcome):
+    """Somebody stopped the tuning job."""
+
+    outcome = TuningOutcome.STOPPED
+    advice = "Somebody called StopHyperParameterTuningJob; CloudTrail says who. Clear the task to tune again, with warm_start."
+
+
+class TuningJobFailed(UnacceptedTuningOutcome):
+    """The tuning job itself failed."""
+
+    outcome = TuningOutcome.FAILED
+    advice = "This is not a matter of spot capacity: see the failure reason."
+
+
+_TUNING_CLASS_OF = {
+    kind.outcome: kind
+    for kind in (
+        TuningMaxWaitTimeExceeded,
+        TuningMaxRuntimeExceeded,
+        NoTrainingJobSucceeded,
+        TuningJobStopped,
+        TuningJobFailed,
+    )
+}
+
+
+def unaccepted_tuning(result: SpotTuningResult) -> UnacceptedTuningOutcome:
+    """The exception whose class tells the outcome of ``result``.
+
+    :raises KeyError: the outcome is Completed, which every task accepts.
+    """
+    return _TUNING_CLASS_OF[result.outcome](result)

@@ -1,4 +1,4 @@
-"""Training job names that are idempotency keys."""
+"""Names of training jobs and tuning jobs that are idempotency keys."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from airflow_spot_provider.training.exceptions import InvalidSpotRequest
 
 MAX_JOB_NAME_LENGTH = 63
 """SageMaker's limit on TrainingJobName."""
+MAX_TUNING_JOB_NAME_LENGTH = 32
+"""SageMaker's limit on HyperParameterTuningJobName."""
 
 _DIGEST_LENGTH = 12
-_JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_SHORTEST_READABLE = 3
+"""A letter of the dag, a hyphen, a letter of the task."""
+_JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class TaskIdentity:
     :param map_index: index of a mapped task, -1 if it is not mapped.
     :param deployment: which Airflow this is. Two deployments that share DAGs, an AWS account and a region
         (staging and production) need different ones, or they would take each other's jobs for their own.
+    :param trial: study and number of the trial that the job is for, if it is one of a sweep: the job is then the trial's,
+        whichever task instance comes to wait for it.
     """
 
     dag_id: str
@@ -34,11 +40,14 @@ class TaskIdentity:
     task_id: str
     map_index: int = -1
     deployment: str = ""
+    trial: tuple[str, int] | None = None
 
     @property
     def digest(self) -> str:
         """Twelve lower-case characters (60 bits) that stand for this identity."""
-        fields = [self.deployment, self.dag_id, self.run_id, self.task_id, self.map_index]
+        fields: list[object] = [self.deployment, self.dag_id, self.run_id, self.task_id, self.map_index]
+        if self.trial is not None:
+            fields = [self.deployment, "trial", *self.trial]
         digest = hashlib.sha256(json.dumps(fields).encode()).digest()
         return base64.b32encode(digest).decode().lower()[:_DIGEST_LENGTH]
 
@@ -59,23 +68,58 @@ def job_name(task: TaskIdentity, attempt: int, *, base: str | None = None) -> st
     if base is not None:
         return checked_job_name(base if attempt == 1 else f"{base}-{attempt}")
     tail = f"-{task.digest}-{attempt}"
-    if task.map_index >= 0:
-        tail = f"-{task.map_index}{tail}"
+    member = task.map_index if task.trial is None else task.trial[1]
+    if member >= 0:
+        tail = f"-{member}{tail}"
     room = MAX_JOB_NAME_LENGTH - len(tail)
     return _readable(task.dag_id, task.task_id.rpartition(".")[2], room) + tail
 
 
+def tuning_job_name(task: TaskIdentity, attempt: int, *, base: str | None = None) -> str:
+    """Name the tuning job of one attempt of one task instance: as :func:`job_name`, in fewer characters.
+
+    :param task: the task instance.
+    :param attempt: 1 for the first job of this task instance, 2 for the next.
+    :param base: the name that the user chose, if any. It is used as it is for the first attempt; later ones add
+        their number to it.
+    :return: at most 32 of the characters that SageMaker allows, readable first: dag, task, map index where there is room for it
+        (the digest tells it apart in any case), digest, attempt.
+    :raises InvalidSpotRequest: ``base`` is not a valid tuning job name, or has no room for the attempt's number.
+    """
+    if base is not None:
+        return checked_tuning_job_name(base if attempt == 1 else f"{base}-{attempt}")
+    tail = f"-{task.digest}-{attempt}"
+    index = f"-{task.map_index}" if task.map_index >= 0 else ""
+    if MAX_TUNING_JOB_NAME_LENGTH - len(index) - len(tail) >= _SHORTEST_READABLE:
+        tail = index + tail
+    room = MAX_TUNING_JOB_NAME_LENGTH - len(tail)
+    return _readable(task.dag_id, task.task_id.rpartition(".")[2], room) + tail
+
+
 def checked_job_name(name: object) -> str:
-    """Return a job name that SageMaker takes.
+    """Return a training job name that SageMaker takes.
 
     :raises InvalidSpotRequest: it is no string, is longer than 63 characters, or holds others than letters, digits
         and hyphens between them (CreateTrainingJob, TrainingJobName).
     """
+    return _checked(name, "TrainingJobName", MAX_JOB_NAME_LENGTH)
+
+
+def checked_tuning_job_name(name: object) -> str:
+    """Return a tuning job name that SageMaker takes.
+
+    :raises InvalidSpotRequest: it is no string, is longer than 32 characters, or holds others than letters, digits
+        and hyphens between them (CreateHyperParameterTuningJob, HyperParameterTuningJobName).
+    """
+    return _checked(name, "HyperParameterTuningJobName", MAX_TUNING_JOB_NAME_LENGTH)
+
+
+def _checked(name: object, member: str, longest: int) -> str:
     if not isinstance(name, str):
-        raise InvalidSpotRequest([f"TrainingJobName is of type {type(name).__name__}; it takes a string."])
-    if len(name) > MAX_JOB_NAME_LENGTH or not _JOB_NAME.fullmatch(name):
+        raise InvalidSpotRequest([f"{member} is of type {type(name).__name__}; it takes a string."])
+    if len(name) > longest or not _JOB_NAME.fullmatch(name):
         problem = (
-            f"TrainingJobName is {name!r} ({len(name)} characters); SageMaker takes 1 to {MAX_JOB_NAME_LENGTH} letters, "
+            f"{member} is {name!r} ({len(name)} characters); SageMaker takes 1 to {longest} letters, "
             "digits and hyphens, beginning and ending with a letter or digit. Shorten it, or leave it out: a readable, "
             "unique one is then derived from the task instance."
         )

@@ -148,3 +148,17 @@ def _max_wait_left(description: Mapping[str, Any], entry: Transition) -> str:
         return ""
     left = max_wait - (entry.start - created).total_seconds()
     return f"{duration(max(0.0, left))} of MaxWait left"
+
+
+def sentence_of_tuning(description: Mapping[str, Any]) -> str:
+    """The status, the counters and the best of a tuning job, such as "InProgress; training jobs: 3 Completed; best: loss 0.1".
+
+    :param description: a DescribeHyperParameterTuningJob answer, or a summary, which does not tell the best.
+    """
+    counters = description.get("TrainingJobStatusCounters") or {}
+    counted = ", ".join(f"{number} {name}" for name, number in counters.items() if number)
+    told = f"{description.get('HyperParameterTuningJobStatus')}; training jobs: {counted or 'none yet'}"
+    best = (description.get("BestTrainingJob") or {}).get("FinalHyperParameterTuningJobObjectiveMetric") or {}
+    if best.get("Value") is None:
+        return told
+    return f"{told}; best: {best.get('MetricName')} {best['Value']:g}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from numbers import Real
@@ -32,7 +32,8 @@ _INTEGERS = (
 _WHOLE_NUMBER = re.compile(r"\s*\d{1,18}\s*")
 
 
-def _everything_is_known(_value: object) -> bool:
+def everything_is_known(_value: object) -> bool:
+    """Nothing is a template any more."""
     return True
 
 
@@ -45,7 +46,7 @@ def spot_request(
     instance_type: str | None = None,
     allow_no_checkpoint: bool = False,
     algorithm_checkpoints: bool | None = None,
-    known: Known = _everything_is_known,
+    known: Known = everything_is_known,
 ) -> dict[str, Any]:
     """Turn a CreateTrainingJob config into one for managed spot training.
 
@@ -80,7 +81,7 @@ def on_demand_request(
     checkpoint_s3_uri: str | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     instance_type: str | None = None,
-    known: Known = _everything_is_known,
+    known: Known = everything_is_known,
 ) -> dict[str, Any]:
     """Check a CreateTrainingJob config for the same training on demand; parameters as for :func:`spot_request`.
 
@@ -130,7 +131,7 @@ def _merged(
                 f"hyperparameters is of type {type(hyperparameters).__name__}; it takes a dict of names to values."
             ]
         )
-    request = {key: _copied(value) for key, value in config.items()}
+    request = {key: copied(value) for key, value in config.items()}
     if checkpoint_s3_uri is not None:
         _put(request, "CheckpointConfig", "S3Uri", checkpoint_s3_uri)
     if instance_type is not None:
@@ -138,10 +139,7 @@ def _merged(
     if isinstance(hyperparameters, Mapping):
         for name, value in hyperparameters.items():
             _put(request, "HyperParameters", name, value)
-    for member, field in _INTEGERS:
-        value = member_of(request, member, field, known=known)
-        if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
-            request[member][field] = int(value)
+    read_integers(request, _INTEGERS, known)
     return request
 
 
@@ -149,11 +147,24 @@ def _checked(request: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     if problems:
         raise InvalidSpotRequest(problems)
     if isinstance(parameters := request.get("HyperParameters"), Mapping):
-        request["HyperParameters"] = {
-            name: str(value) if isinstance(value, Real | Decimal) else value
-            for name, value in parameters.items()
-        }
+        request["HyperParameters"] = {name: as_text(value) for name, value in parameters.items()}
     return request
+
+
+def as_text(value: Any) -> Any:
+    """A number as the text that SageMaker takes for it; anything else as it is."""
+    return str(value) if isinstance(value, Real | Decimal) else value
+
+
+def read_integers(request: dict[str, Any], paths: Iterable[tuple[str, ...]], known: Known) -> None:
+    """Read the integers at these paths that a template rendered as text back, in place."""
+    for path in paths:
+        value = member_of(request, *path, known=known)
+        if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+            holder: Any = request
+            for key in path[:-1]:
+                holder = holder[key]
+            holder[path[-1]] = int(value)
 
 
 def _seconds(value: object, known: Known, problems: list[str]) -> object:
@@ -178,10 +189,10 @@ def _put(request: dict[str, Any], member: str, field: str, value: object) -> Non
         holder[field] = value
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """A copy of the containers; what they hold (which may be a reference to another task's XCom) is shared."""
     if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
+        return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_copied(item) for item in value]
+        return [copied(item) for item in value]
     return value

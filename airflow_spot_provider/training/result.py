@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airflow_spot_provider.training.json_text import clipped, json_bytes, sound, whole_uri
 from airflow_spot_provider.training.lifecycle import Outcome, Timeline, Transition, outcome_of
 from airflow_spot_provider.training.savings import Savings, savings_percent
 
@@ -18,10 +18,9 @@ MAX_RESULT_BYTES = 8_000
 MAX_TIMELINE_ENTRIES = 50
 """Of a longer timeline the first and the newest entries are published."""
 _FIRST_TIMELINE_ENTRIES = 10
-_MAX_URI = 3_200
-"""What the JSON of any S3 URI takes, unless its key is made of control characters."""
 _MAX_FAILURE_REASON = 1_024
 _MAX_METRICS = 2_000
+_MAX_HYPERPARAMETERS = 1_000
 _MAX_STATUS = 64
 _MAX_ATTEMPTS = 5
 
@@ -39,6 +38,20 @@ class Attempt(BaseModel):
     job_name: str
     outcome: Outcome
     managed_spot: bool
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> Attempt:
+        """The attempt whose job has this DescribeTrainingJob answer.
+
+        :raises ValueError: the job has not ended.
+        """
+        name, outcome = description["TrainingJobName"], outcome_of(description)
+        if outcome is None:
+            raise ValueError(
+                f"{name} is {description.get('TrainingJobStatus')}: a job has a result once it has ended."
+            )
+        spot = bool(description.get("EnableManagedSpotTraining"))
+        return cls(job_name=name, outcome=outcome, managed_spot=spot)
 
 
 class SpotTrainingResult(BaseModel):
@@ -63,6 +76,7 @@ class SpotTrainingResult(BaseModel):
     :param checkpoint_s3_uri: CheckpointConfig.S3Uri, if there is one.
     :param metrics: the last value of each metric in FinalMetricDataList, as many as fit in 2,000 bytes of JSON. One
         that is no finite number (a loss of NaN) is left out: JSON has no such number.
+    :param hyperparameters: those that the user asked to have published, as text, as many as fit in 1,000 bytes of JSON.
     :param attempts: the jobs of this task so far, this one last (the newest five).
     :param cost: what the job cost; None as long as no price is known.
     """
@@ -87,34 +101,35 @@ class SpotTrainingResult(BaseModel):
     model_artifacts: str | None = None
     checkpoint_s3_uri: str | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
+    hyperparameters: dict[str, str] = Field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     cost: float | None = None
 
     @classmethod
-    def of(cls, description: Mapping[str, Any], *, earlier: Sequence[Attempt] = ()) -> SpotTrainingResult:
+    def of(
+        cls,
+        description: Mapping[str, Any],
+        *,
+        earlier: Sequence[Attempt] = (),
+        published_hyperparameters: Iterable[str] = (),
+    ) -> SpotTrainingResult:
         """Read the result of an ended job from its DescribeTrainingJob answer.
 
         :param description: the answer.
         :param earlier: the attempts that this task made before.
+        :param published_hyperparameters: names of the hyperparameters that the user asked to have in the result: they may be
+            secrets, so none is there unasked.
         :raises ValueError: the job has not ended.
         """
-        outcome = outcome_of(description)
-        if outcome is None:
-            raise ValueError(
-                f"{description.get('TrainingJobName')} is {description.get('TrainingJobStatus')}: "
-                "a job has a result once it has ended."
-            )
+        attempt = Attempt.of(description)
         timeline = Timeline.of(description)
         training, billable = (description.get(f"{kind}TimeInSeconds") for kind in ("Training", "Billable"))
-        managed_spot = bool(description.get("EnableManagedSpotTraining"))
-        name = description["TrainingJobName"]
-        attempt = Attempt(job_name=name, outcome=outcome, managed_spot=managed_spot)
         resources = description.get("ResourceConfig") or {}
         result = cls(
-            job_name=name,
+            job_name=attempt.job_name,
             job_arn=description.get("TrainingJobArn", ""),
-            outcome=outcome,
-            managed_spot=managed_spot,
+            outcome=attempt.outcome,
+            managed_spot=attempt.managed_spot,
             instance_type=resources.get("InstanceType") or resources.get("SelectedInstanceType"),
             instance_count=_instances(resources),
             training_seconds=training,
@@ -122,21 +137,28 @@ class SpotTrainingResult(BaseModel):
             savings_percent=savings_percent(training, billable),
             interruptions=timeline.interruptions,
             waiting_seconds=round(timeline.waiting_seconds, 3),
-            model_artifacts=_uri((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts")),
-            checkpoint_s3_uri=_uri((description.get("CheckpointConfig") or {}).get("S3Uri")),
+            model_artifacts=whole_uri((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts")),
+            checkpoint_s3_uri=whole_uri((description.get("CheckpointConfig") or {}).get("S3Uri")),
             attempts=(*earlier, attempt)[-_MAX_ATTEMPTS:],
         )
         # What can be long gets what room there is: the reason first, then the metrics, then the timeline.
-        room = MAX_RESULT_BYTES - _json_bytes(result.to_json())
-        reason = _clipped(description.get("FailureReason") or "", min(_MAX_FAILURE_REASON, room))
-        room -= _json_bytes(reason)
+        room = MAX_RESULT_BYTES - json_bytes(result.to_json())
+        reason = clipped(description.get("FailureReason") or "", min(_MAX_FAILURE_REASON, room))
+        room -= json_bytes(reason)
         metrics = _metrics(description.get("FinalMetricDataList") or (), min(_MAX_METRICS, room))
-        room -= _json_bytes(metrics)
+        room -= json_bytes(metrics)
+        hyperparameters = _hyperparameters(
+            description.get("HyperParameters") or {},
+            published_hyperparameters,
+            min(_MAX_HYPERPARAMETERS, room),
+        )
+        room -= json_bytes(hyperparameters)
         rows = _rows(timeline.transitions, room)
         return result.model_copy(
             update={
                 "failure_reason": reason or None,
                 "metrics": metrics,
+                "hyperparameters": hyperparameters,
                 "timeline": rows,
                 "timeline_left_out": len(timeline.transitions) - len(rows),
             }
@@ -174,7 +196,7 @@ def progress_of(description: Mapping[str, Any]) -> dict[str, Any]:
     rows = _rows(timeline.transitions, MAX_RESULT_BYTES - 1_000)
     return {
         "job_name": description.get("TrainingJobName"),
-        "status": _clipped(str(description.get("SecondaryStatus", "")), _MAX_STATUS),
+        "status": clipped(str(description.get("SecondaryStatus", "")), _MAX_STATUS),
         "interruptions": timeline.interruptions,
         "timeline": [list(row) for row in rows],
         "timeline_left_out": len(timeline.transitions) - len(rows),
@@ -183,13 +205,11 @@ def progress_of(description: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rows(transitions: Sequence[Transition], room: int) -> tuple[_Row, ...]:
     """The first ten and the newest ones, as many as there is room for."""
-    rows = [
-        (_clipped(entry.status, _MAX_STATUS), _iso(entry.start), _iso(entry.end)) for entry in transitions
-    ]
+    rows = [(clipped(entry.status, _MAX_STATUS), _iso(entry.start), _iso(entry.end)) for entry in transitions]
     for count in range(min(len(rows), MAX_TIMELINE_ENTRIES), 0, -1):
         first = min(count, _FIRST_TIMELINE_ENTRIES)
         kept = (*rows[:first], *rows[len(rows) - (count - first) :])
-        if _json_bytes(kept) <= room:
+        if json_bytes(kept) <= room:
             return kept
     return ()
 
@@ -211,34 +231,20 @@ def _metrics(entries: Iterable[Mapping[str, Any]], room: int) -> dict[str, float
         name, value = entry.get("MetricName"), entry.get("Value")
         if name is None or value is None or not math.isfinite(value):
             continue
-        more = {**metrics, _sound(name): float(value)}
-        if _json_bytes(more) <= room:
+        more = {**metrics, sound(name): float(value)}
+        if json_bytes(more) <= room:
             metrics = more
     return metrics
 
 
+def _hyperparameters(given: Mapping[str, Any], names: Iterable[str], room: int) -> dict[str, str]:
+    published: dict[str, str] = {}
+    for name in names:
+        more = {**published, sound(name): sound(str(given.get(name)))}
+        if name in given and json_bytes(more) <= room:
+            published = more
+    return published
+
+
 def _iso(time: datetime | None) -> str | None:
     return None if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
-def _uri(text: str | None) -> str | None:
-    """A URI as it is or not at all: a part of one would name something else."""
-    return text if text and text == _sound(text) and _json_bytes(text) <= _MAX_URI else None
-
-
-def _sound(text: str) -> str:
-    """Without what databases refuse: NUL, and halves of a character that was cut through."""
-    return text.replace("\0", "").encode(errors="replace").decode()
-
-
-def _clipped(text: str, limit: int) -> str:
-    """The beginning of a text, as much as fits into ``limit`` bytes of JSON."""
-    limit = max(0, limit)
-    text = _sound(text)[:limit]
-    while (size := _json_bytes(text) - len('""')) > limit:
-        text = text[: len(text) * limit // size]
-    return text
-
-
-def _json_bytes(value: object) -> int:
-    return len(json.dumps(value))

@@ -83,6 +83,12 @@ class WatchingTrigger(BaseTrigger):
         return watcher_for(self.hook, tuple(map(repr, settings)))
 
 
+def key_of(task_instance: Any) -> Hashable:
+    """What tells the tasks that wait here apart, whatever they wait for."""
+    ti = task_instance
+    return ti.dag_id, ti.run_id, ti.task_id, ti.map_index
+
+
 def watcher_for(hook: Callable[[], SageMakerSpotHook], key: Hashable) -> Watcher:
     """The watcher that triggers with the same settings share.
 

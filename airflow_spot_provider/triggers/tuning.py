@@ -2,65 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
-
-from airflow.triggers.base import TriggerEvent
-
-from airflow_spot_provider.aws.watching.kinds import TUNING_JOBS
-from airflow_spot_provider.aws.watching.subscription import Notice, Subscription
-from airflow_spot_provider.training import SpotTrainingError
-from airflow_spot_provider.triggers._watching import WatchingTrigger
+from airflow_spot_provider.aws.kinds import TUNING_JOBS
+from airflow_spot_provider.aws.watching.subscription import Sighting
+from airflow_spot_provider.training import tuning_progress_of
+from airflow_spot_provider.triggers._job import JobTrigger
+from airflow_spot_provider.triggers._progress import publisher_of_this_loop
 
 
-class SageMakerSpotTuningTrigger(WatchingTrigger):
+class SageMakerSpotTuningTrigger(JobTrigger):
     """Watch a tuning job until it ends, however long that takes.
 
-    It logs a line whenever the numbers of its training jobs change, and ends with one event: ``{"tuning_job_name",
-    "status"}``, status being HyperParameterTuningJobStatus (``Completed``, ``Failed``, ``Stopped``), or ``{"tuning_job_name",
-    "status": None, "error"}`` if the job cannot be watched any more. It never stops the job.
+    It logs a line whenever the numbers of its training jobs change, publishes them with the best training job so far as XCom
+    ``spot_progress``, and ends with one event: ``{"job_name", "status"}``, status
+    being HyperParameterTuningJobStatus (``Completed``, ``Failed``, ``Stopped``), or ``{"job_name", "status": None, "error"}`` if
+    the job cannot be watched any more.
 
-    :param tuning_job_name: HyperParameterTuningJobName.
+    :param job_name: HyperParameterTuningJobName.
+    :param cancel_on_kill: whether a user's kill of the task stops the job.
+    :param try_number: the try of the task that waits; a kill leaves a job alone that a later try has taken over.
     :param connection: ``aws_conn_id``, ``region_name``, ``verify``, ``botocore_config`` and ``poll_interval`` (seconds; a change
         is known within about two of them), as the operators take them.
     """
 
-    def __init__(self, tuning_job_name: str, **connection: Any) -> None:
-        super().__init__(**connection)
-        self.tuning_job_name = tuning_job_name
+    kind = TUNING_JOBS
+    how_it_ended = "status"
 
-    def arguments(self) -> dict[str, Any]:
-        """The arguments that are this trigger's own."""
-        return {"tuning_job_name": self.tuning_job_name}
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait for the job's news, tell them, and yield one event when it has ended."""
-        try:
-            status = await self._until_ended()
-        except SpotTrainingError as error:
-            yield TriggerEvent({"tuning_job_name": self.tuning_job_name, "status": None, "error": str(error)})
-            return
-        yield TriggerEvent({"tuning_job_name": self.tuning_job_name, "status": status})
-
-    async def _until_ended(self) -> str:
-        subscription = Subscription(self.tuning_job_name, poll_interval=self.poll_interval)
-        watcher = self.watcher()
-        watcher.add(TUNING_JOBS, subscription)
-        try:
-            while True:
-                news = await subscription.next()
-                if isinstance(news, Notice):
-                    (self.logger().warning if news.warning else self.logger().info)("%s", news.text)
-                    continue
-                self.logger().info("%s", _sentence(news.description))
-                if TUNING_JOBS.has_ended(news.description):
-                    return str(news.description[TUNING_JOBS.status])
-        finally:
-            watcher.remove(TUNING_JOBS, subscription)
-
-
-def _sentence(description: Mapping[str, Any]) -> str:
-    """Status and counters, such as "InProgress; training jobs: 3 Completed, 2 InProgress"."""
-    counters = description.get("TrainingJobStatusCounters") or {}
-    counted = ", ".join(f"{number} {name}" for name, number in counters.items() if number)
-    return f"{description.get(TUNING_JOBS.status)}; training jobs: {counted or 'none yet'}"
+    def tell(self, sighting: Sighting, told: int) -> tuple[int, str | None]:
+        """Log how the numbers of its training jobs have changed, and have them published."""
+        description = sighting.description
+        for line in TUNING_JOBS.sentences(description, told):
+            self.logger().info("%s", line)
+        ended = TUNING_JOBS.has_ended(description)
+        # A summary does not tell the best training job; what a job ends with, the task publishes itself.
+        if sighting.whole and not ended and self.task_instance is not None:
+            publisher_of_this_loop().publish(self.task_instance, tuning_progress_of(description))
+        return told, str(description[TUNING_JOBS.status]) if ended else None

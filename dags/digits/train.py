@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
@@ -32,7 +33,7 @@ def main():
 
     model, random, first_epoch = restore(args.checkpoints)
     if model is None:
-        model = MLPClassifier((64,), learning_rate_init=args.learning_rate, random_state=args.seed)
+        model = new_model(args)
         random = np.random.RandomState(args.seed)
         first_epoch = 1
         print("starting from scratch")
@@ -61,10 +62,21 @@ def main():
     print(f"trained {args.epochs} epochs: final accuracy={accuracy:.4f}")
 
 
+def new_model(args):
+    """A model that learns batch by batch, and so can be stopped after any epoch."""
+    if args.model == "linear":
+        return SGDClassifier(
+            loss="log_loss", learning_rate="constant", eta0=args.learning_rate, random_state=args.seed
+        )
+    return MLPClassifier((args.hidden,), learning_rate_init=args.learning_rate, random_state=args.seed)
+
+
 def parse_arguments():
     """Hyperparameters come as arguments, folders from SageMaker's variables."""
     environment = os.environ.get
     parser = argparse.ArgumentParser()
+    parser.add_argument("--model", choices=("mlp", "linear"), default="mlp")
+    parser.add_argument("--hidden", type=int, default=64, help="neurons in the hidden layer of the mlp")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--learning-rate", type=float, default=0.003)
     parser.add_argument("--batches", type=int, default=20, help="batches in an epoch")

@@ -21,7 +21,7 @@ PAUSE = 300
 class Training:
     """Runs of the script that share a checkpoint folder, as the starts of one training job do."""
 
-    def __init__(self, root: Path, data: Path, *, epochs: int = EPOCHS) -> None:
+    def __init__(self, root: Path, data: Path, *, epochs: int = EPOCHS, **hyperparameters: Any) -> None:
         self.checkpoints = root / "checkpoints"
         self.model_file = root / "model" / "model.pkl"
         self._arguments = {
@@ -29,6 +29,7 @@ class Training:
             "data": data,
             "model-dir": self.model_file.parent,
             "checkpoints": self.checkpoints,
+            **hyperparameters,
         }
 
     def to_the_end(self) -> list[str]:
@@ -53,7 +54,8 @@ class Training:
 
     def weights(self) -> list[Any]:
         with self.model_file.open("rb") as file:
-            return pickle.load(file).coefs_  # noqa: S301 - written by the run above
+            model = pickle.load(file)  # noqa: S301 - written by the run above
+        return model.coefs_ if hasattr(model, "coefs_") else [model.coef_]
 
     def _command(self, pause: float) -> list[str]:
         arguments = {**self._arguments, "seconds-per-epoch": pause}
@@ -138,3 +140,25 @@ def test_run_stopped_after_its_last_epoch_makes_the_model_when_it_resumes(tmp_pa
 
     assert training.to_the_end()[-1].startswith("trained 1 epochs: final accuracy=")
     assert training.weights()
+
+
+def test_linear_model_resumes_to_the_very_same_one_and_learns(tmp_path: Path, data: Path) -> None:
+    linear = {"model": "linear", "learning-rate": 0.01, "epochs": 3}
+    whole = Training(tmp_path / "whole", data, **linear)
+    told = whole.to_the_end()
+
+    stopped = Training(tmp_path / "stopped", data, **linear)
+    stopped.signalled_after_an_epoch(signal.SIGTERM)
+    resumed = stopped.to_the_end()
+
+    assert resumed[0] == "resumed from epoch 2"
+    assert resumed[-1] == told[-1]
+    assert _is_same(stopped.weights(), whole.weights())
+    assert float(told[-1].rpartition("=")[2]) > 0.8
+
+
+def test_hidden_layer_is_as_wide_as_it_was_asked_for(tmp_path: Path, data: Path) -> None:
+    training = Training(tmp_path, data, epochs=1, hidden=8)
+    training.to_the_end()
+
+    assert training.weights()[0].shape == (64, 8)

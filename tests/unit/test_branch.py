@@ -1,4 +1,4 @@
-"""The branch operator: which way by which outcome, and what it refuses."""
+"""The branch operators: which way by which outcome, and what they refuse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseOperator, TaskGroup
 
-from airflow_spot_provider.operators.branch import SageMakerSpotBranchOperator
+from airflow_spot_provider.operators.branch import (
+    SageMakerSpotBranchOperator,
+    SageMakerSpotTuningBranchOperator,
+)
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
 
 OUTCOMES = ("Completed", "MaxWaitTimeExceeded", "MaxRuntimeExceeded", "Stopped", "Failed")
@@ -117,3 +120,60 @@ def test_targets_may_be_task_groups() -> None:
         branch >> group
 
     dag.resolve_template_files()
+
+
+EACH_WAY_OF_TUNING = {
+    "on_completed": "a",
+    "on_completed_with_max_wait_time_exceeded": ["b", "c"],
+    "on_max_runtime_exceeded": "d",
+    "on_no_job_succeeded": "e",
+    "on_stopped": None,
+    "on_failed": "f",
+}
+TUNING_OUTCOMES = (
+    "Completed",
+    "CompletedWithMaxWaitTimeExceeded",
+    "MaxRuntimeExceeded",
+    "NoJobSucceeded",
+    "Stopped",
+    "Failed",
+)
+
+
+def _tuning_result(outcome: str) -> dict[str, Any]:
+    return {**_result(outcome), "status": "Completed"}
+
+
+def _tuning_choice(xcom: Any, *, map_index: int = -1, **branches: Any) -> Any:
+    branch = SageMakerSpotTuningBranchOperator(task_id="branch", tuning_task_id="train", **branches)
+    return branch.choose_branch({"ti": _TaskInstance(xcom, map_index)})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "way"), list(zip(TUNING_OUTCOMES, ["a", ["b", "c"], "d", "e", None, "f"], strict=True))
+)
+def test_each_outcome_of_tuning_has_its_way(outcome: str, way: Any) -> None:
+    assert _tuning_choice(_tuning_result(outcome), **EACH_WAY_OF_TUNING) == way
+
+
+@pytest.mark.parametrize(("rule", "way"), [("best", "d"), ("worst", "e")])
+def test_mapped_outcomes_of_tuning_are_decided_by_the_users_rule(rule: str, way: str) -> None:
+    results = [_tuning_result(each) for each in ("NoJobSucceeded", "MaxRuntimeExceeded", "Stopped")]
+
+    assert _tuning_choice(results, mapped_outcome=rule, **EACH_WAY_OF_TUNING) == way
+
+
+def test_result_of_a_training_job_is_no_tuning_result() -> None:
+    with pytest.raises(
+        SpotTrainingError, match=r"is not a tuning result. It takes the id of a SageMakerSpotTuning"
+    ):
+        _tuning_choice(_result("Completed"), **EACH_WAY_OF_TUNING)
+
+
+def test_unknown_outcome_of_tuning_is_refused() -> None:
+    with pytest.raises(
+        InvalidSpotRequest, match=r"on_max_wait_time_exceeded is no outcome .*on_no_job_succeeded"
+    ):
+        SageMakerSpotTuningBranchOperator(
+            task_id="branch", tuning_task_id="train", on_max_wait_time_exceeded="a"
+        )

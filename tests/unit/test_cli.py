@@ -50,20 +50,52 @@ def test_emulator_is_served_as_it_was_asked_for(monkeypatch: pytest.MonkeyPatch)
     assert asked["until_stdin_closes"] is False
 
 
-@pytest.mark.parametrize(("status", "keep"), [(0, False), (1, True)])
+@pytest.mark.parametrize(
+    ("arguments", "dag_id", "output", "keep", "status"),
+    [
+        ([], "spot_training_branching", "demo.json", False, 0),
+        (["--keep"], "spot_training_branching", "demo.json", True, 1),
+        (
+            ["--dag", "recurring_retraining"],
+            "recurring_retraining",
+            "demo-recurring_retraining.json",
+            False,
+            0,
+        ),
+    ],
+)
 def test_demo_runs_with_its_arguments_and_hands_its_status_on(
-    status: int, keep: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    dag_id: str,
+    output: str,
+    keep: bool,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: dict[str, Any] = {}
 
-    def _run(**options: Any) -> int:
-        asked.update(options)
+    def _run(dag_id: str, **options: Any) -> int:
+        asked.update(options, dag_id=dag_id)
         return status
 
     monkeypatch.setattr(demo, "run_demo", _run)
-    arguments = ["demo", "--dags", str(DAGS), "--build", str(tmp_path), *(["--keep"] if keep else [])]
-    assert main(arguments) == status
-    assert asked == {"dags": DAGS, "build": tmp_path, "output": tmp_path / "demo.json", "keep": keep}
+    assert main(["demo", "--dags", str(DAGS), "--build", str(tmp_path), *arguments]) == status
+    assert asked == {
+        "dag_id": dag_id,
+        "dags": DAGS,
+        "build": tmp_path,
+        "output": tmp_path / output,
+        "keep": keep,
+    }
+
+
+def test_demo_of_a_dag_that_is_not_there_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--dag", "unheard_of", "--dags", str(DAGS)]) == 1
+    said = capsys.readouterr().err
+    assert "no unheard_of.py" in said
+    assert "hyperparameter_sweep" in said
+    assert "spot_training_branching" in said
 
 
 def test_demo_without_its_dags_says_where_it_looked(

@@ -27,8 +27,14 @@ def dags() -> dict[str, DAG]:
     return bag.dags
 
 
-def test_folder_holds_two_documented_dags(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {"spot_training_branching", "recurring_retraining"}
+def test_folder_holds_documented_dags(dags: dict[str, DAG]) -> None:
+    assert set(dags) == {
+        "automatic_model_tuning",
+        "hyperparameter_fan_out",
+        "hyperparameter_sweep",
+        "recurring_retraining",
+        "spot_training_branching",
+    }
     assert all(dag.doc_md and dag.tags for dag in dags.values())
 
 
@@ -90,3 +96,71 @@ def test_gate_lets_a_good_model_through_and_fails_a_poor_one(dags: dict[str, DAG
     assert gate({"metrics": {"accuracy": 0.9}}) == 0.9
     with pytest.raises(ValueError, match=r"accuracy is 0\.500; 0\.85 or more is let through"):
         gate({"metrics": {"accuracy": 0.5}})
+
+
+def test_tuning_goes_on_from_a_first_search_and_reports_both(dags: dict[str, DAG]) -> None:
+    dag = dags["automatic_model_tuning"]
+    edges = {task_id: task.downstream_task_ids for task_id, task in dag.task_dict.items()}
+    assert edges == {
+        "upload": {"explore"},
+        "explore": {"refine", "report"},
+        "refine": {"report"},
+        "report": set(),
+    }
+    for task_id in ("explore", "refine"):
+        definitions = dag.get_task(task_id).config["TrainingJobDefinitions"]
+        assert [each["DefinitionName"] for each in definitions] == ["mlp", "linear"]
+        assert all("HyperParameters" not in each for each in definitions)
+
+
+def test_report_of_tuning_weighs_savings_and_tells_the_best_of_both(dags: dict[str, DAG]) -> None:
+    report = dags["automatic_model_tuning"].get_task("report").python_callable
+
+    def _tuned(name: str, value: float, trained: float, billed: float) -> dict[str, object]:
+        return {
+            "job_name": name,
+            "job_arn": "arn",
+            "outcome": "Completed",
+            "status": "Completed",
+            "best": {"job_name": f"{name}-001", "metric": "accuracy", "value": value},
+            "jobs": 2,
+            "interruptions": 1,
+            "savings_unknown": 1,
+            "training_instance_seconds": trained,
+            "billable_instance_seconds": billed,
+        }
+
+    told = report([_tuned("explore", 0.9, 300, 30), _tuned("refine", 0.95, 100, 50)])
+
+    assert told["savings_percent"] == pytest.approx(80)
+    assert (told["savings_unknown"], told["jobs"], told["interruptions"]) == (2, 4, 2)
+    assert told["best"]["job_name"] == "refine-001"
+
+
+def test_fan_out_trains_two_rounds_and_the_first_decides_on_the_second(dags: dict[str, DAG]) -> None:
+    dag = dags["hyperparameter_fan_out"]
+
+    edges = {task_id: task.downstream_task_ids for task_id, task in dag.task_dict.items()}
+    assert edges == {
+        "upload": {"first_round"},
+        "first_round": {"width", "best_so_far", "best_of", "savings_of", "plots"},
+        "width": {"around_the_best", "report"},
+        "best_so_far": {"around_the_best"},
+        "around_the_best": {"second_round"},
+        "second_round": {"best_of", "savings_of", "plots"},
+        "plots": set(),
+        "best_of": {"report"},
+        "savings_of": {"report"},
+        "report": set(),
+    }
+    rounds = [dag.get_task(task_id) for task_id in ("first_round", "second_round")]
+    assert len({task.partial_kwargs["checkpoint_s3_uri"] for task in rounds}) == 2
+
+
+def test_second_round_samples_around_the_best_as_often_as_the_budget_allows(dags: dict[str, DAG]) -> None:
+    around = dags["hyperparameter_fan_out"].get_task("around_the_best").python_callable
+
+    samples = around({"hyperparameters": {"model": "mlp", "learning-rate": "0.01"}}, {"jobs": 3})
+
+    assert len(samples) == 3
+    assert all(sample["model"] == "mlp" and 0.0025 <= sample["learning-rate"] <= 0.04 for sample in samples)

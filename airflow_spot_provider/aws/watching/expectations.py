@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_spot_provider.aws.watching.kinds import Description, Kind
+from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.watching.pace import Durations, Pace
 from airflow_spot_provider.training.lifecycle import instant
 

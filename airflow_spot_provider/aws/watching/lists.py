@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow_spot_provider.aws.errors import is_denied
-from airflow_spot_provider.aws.watching.kinds import Description, Kind
+from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.watching.line import Line
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.loaders import Loader, create_loader
 
-from airflow_spot_provider.aws.watching.kinds import TRAINING_JOBS, TUNING_JOBS
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS, TUNING_JOBS
 
 OPERATIONS = frozenset(
     operation

@@ -20,10 +20,10 @@ from airflow_spot_provider.aws.errors import (
     is_not_found,
     is_worth_a_retry,
 )
+from airflow_spot_provider.aws.kinds import Description, Kind, modified_of
 from airflow_spot_provider.aws.watching.cursor import Cursor
 from airflow_spot_provider.aws.watching.describe_queue import ORDINARY, URGENT, DescribeQueue
 from airflow_spot_provider.aws.watching.expectations import Expectations
-from airflow_spot_provider.aws.watching.kinds import Description, Kind, modified_of
 from airflow_spot_provider.aws.watching.line import AT_ONCE, Line
 from airflow_spot_provider.aws.watching.lists import PAGE, Lists
 from airflow_spot_provider.aws.watching.metrics import Metrics

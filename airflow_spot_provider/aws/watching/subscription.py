@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from airflow_spot_provider.aws.watching.kinds import Description
+from airflow_spot_provider.aws.kinds import Description
 
 
 @dataclass(frozen=True, slots=True)

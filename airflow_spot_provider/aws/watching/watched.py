@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_spot_provider.aws.watching.kinds import Description, State
+from airflow_spot_provider.aws.kinds import Description, State
 from airflow_spot_provider.aws.watching.subscription import Subscription
 
 

@@ -5,6 +5,7 @@ Who owns what::
     Watchers            all watchers of an event loop; :func:`watchers_of_this_loop` is the one place that has them
       QueueReader       one for each queue of events
       Watcher           one for each connection, region and client configuration: its line, its pollers, its life
+        Turns           whose turn it is to submit, where SageMaker takes no more jobs just now
         Line            one for each AWS service: the one client; the pace of calls, and the patience, that all share
         Poller          what changed of the training jobs, and another of the tuning jobs
           Subscription  what one trigger holds: its job's news
@@ -23,12 +24,13 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.watching.events import QueueReader
-from airflow_spot_provider.aws.watching.kinds import Description, Kind
 from airflow_spot_provider.aws.watching.line import Connect, Line
 from airflow_spot_provider.aws.watching.metrics import Metrics
 from airflow_spot_provider.aws.watching.poller import Poller
 from airflow_spot_provider.aws.watching.subscription import Subscription
+from airflow_spot_provider.aws.watching.turns import Ticket, Turns
 
 _LINGER_SECONDS = 5.0
 """A watcher that nobody needs stays for so long: the next member of a fan-out then finds its client."""
@@ -53,11 +55,12 @@ class Watcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._end: asyncio.TimerHandle | None = None
         self._events_arrive = False
+        self.turns = Turns(jitter)
         self.ended: Callable[[], None] = lambda: None
         self.start(self._keep_the_lines(), name="keeping the lines to AWS")
 
     def __len__(self) -> int:
-        return sum(map(len, self._pollers.values()))
+        return sum(map(len, self._pollers.values())) + len(self.turns)
 
     def line(self, service: str) -> Line:
         """The line to an AWS service, with this watcher's connection: one client for all who ask over it."""
@@ -67,9 +70,7 @@ class Watcher:
 
     def add(self, kind: Kind, subscription: Subscription) -> None:
         """Someone waits for a job of this kind."""
-        if self._end is not None:
-            self._end.cancel()
-            self._end = None
+        self._stay()
         if kind not in self._pollers:
             poller = Poller(kind, self.line("sagemaker"), jitter=self._jitter, metrics=self._metrics)
             poller.events_arrive(self._events_arrive)
@@ -80,8 +81,17 @@ class Watcher:
     def remove(self, kind: Kind, subscription: Subscription) -> None:
         """Someone waits no more; whoever is the last ends the watcher."""
         self._pollers[kind].remove(subscription)
-        if not len(self):
-            self._end = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._stop)
+        self._end_unless_needed()
+
+    def queue_up(self, waits_for: str, *, since: float, waited: float, stay: float, task: Hashable) -> Ticket:
+        """Someone waits for a turn to submit; see :meth:`Turns.join`."""
+        self._stay()
+        return self.turns.join(waits_for, since=since, waited=waited, stay=stay, task=task)
+
+    def leave_queue(self, ticket: Ticket) -> None:
+        """Someone waits for a turn no more."""
+        self.turns.leave(ticket)
+        self._end_unless_needed()
 
     def start(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Start what lives as long as the watcher does, in a context of its own."""
@@ -99,6 +109,15 @@ class Watcher:
         self._events_arrive = arrive
         for poller in self._pollers.values():
             poller.events_arrive(arrive)
+
+    def _stay(self) -> None:
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
+
+    def _end_unless_needed(self) -> None:
+        if not len(self) and self._end is None:
+            self._end = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._stop)
 
     def _stop(self) -> None:
         self.ended()

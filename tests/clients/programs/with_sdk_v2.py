@@ -77,6 +77,7 @@ def tune(source: str, data: str, role: str, name: str) -> dict[str, object]:
     return {
         "tuning_job": tuner.latest_tuning_job.name,
         "best": tuner.best_training_job(),
+        "described": counters(tuner.describe()),
         "best_rate": float(tuner.best_estimator().hyperparameters()["learning-rate"].strip('"')),
         "jobs": [
             [
@@ -90,6 +91,30 @@ def tune(source: str, data: str, role: str, name: str) -> dict[str, object]:
     }
 
 
+def read(name: str) -> dict[str, object]:
+    """What the SDK reads of a tuning job that something else has started."""
+    analytics = sagemaker.HyperparameterTuningJobAnalytics(name)
+    rows = [row for _, row in analytics.dataframe().iterrows()]
+    return {
+        "described": counters(analytics.description()),
+        "summaries": [each["TrainingJobName"] for each in analytics.training_job_summaries()],
+        "objectives": {row["TrainingJobName"]: row["FinalObjectiveValue"] for row in rows},
+        "rates": {row["TrainingJobName"]: row["learning-rate"] for row in rows},
+        "ranges": sorted(analytics.tuning_ranges),
+    }
+
+
+def counters(description: dict[str, object]) -> dict[str, object]:
+    """The figures of a tuning job's description."""
+    best = description["BestTrainingJob"]
+    return {
+        "best": best["TrainingJobName"],
+        "value": best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"],
+        "statuses": description["TrainingJobStatusCounters"],
+        "objective_statuses": description["ObjectiveStatusCounters"],
+    }
+
+
 if __name__ == "__main__":
-    what = {"fit": fit, "fail": fail, "tune": tune}[sys.argv[1]]
+    what = {"fit": fit, "fail": fail, "tune": tune, "read": read}[sys.argv[1]]
     print(json.dumps(what(*sys.argv[2:])))

@@ -10,6 +10,7 @@ from airflow.sdk import DAG, task
 
 from airflow_spot_provider.operators.branch import SageMakerSpotBranchOperator
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
+from airflow_spot_provider.training import hyperparameter_grid
 
 
 def config(seconds: int, lifecycle: str = "uninterrupted") -> dict[str, Any]:
@@ -66,3 +67,16 @@ with DAG("e2e_fan_out", schedule=None):
         """Some member failed."""
 
     train >> branch >> [good(), bad()]
+
+with DAG("e2e_turns", schedule=None):
+    SageMakerSpotTrainingOperator.partial(
+        task_id="train",
+        config=config(
+            240, "{{ 'never-launched' if ti.map_index == 3 and ti.try_number == 1 else 'uninterrupted' }}"
+        )
+        | {"StoppingCondition": {"MaxRuntimeInSeconds": 600}},
+        instance_type="ml.c5.9xlarge",
+        max_wait=600,
+        checkpoint_s3_uri="s3://{{ var.value.spot_training_bucket }}/e2e/{{ run_id }}",
+        poll_interval=1,
+    ).expand(hyperparameters=hyperparameter_grid({"rate": [0.1, 0.2, 0.3], "depth": [1, 2]}))

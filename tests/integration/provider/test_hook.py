@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from airflow_spot_provider.aws.errors import Backoff
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks import sagemaker_spot
 from airflow_spot_provider.hooks.sagemaker_spot import LOG_GROUP, SageMakerSpotHook
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
+    MustWaitItsTurn,
     SpotTrainingError,
     TrainingJobNotFound,
     spot_request,
@@ -35,8 +38,8 @@ def request_of_a_job(job_config: dict[str, Any], unique: str) -> dict[str, Any]:
 def test_second_create_of_a_name_meets_the_first(
     hook: SageMakerSpotHook, request_of_a_job: dict[str, Any]
 ) -> None:
-    assert hook.create_training_job(request_of_a_job) is True
-    assert hook.create_training_job(request_of_a_job) is False
+    assert hook.jobs(TRAINING_JOBS).create(request_of_a_job) is True
+    assert hook.jobs(TRAINING_JOBS).create(request_of_a_job) is False
 
 
 def test_create_whose_answer_got_lost_is_repeated_and_makes_one_job(
@@ -54,8 +57,10 @@ def test_create_whose_answer_got_lost_is_repeated_and_makes_one_job(
     monkeypatch.setattr(hook.conn, "create_training_job", _answer_lost)
     monkeypatch.setattr(Backoff, "next_delay", lambda _self: 0.01)
 
-    assert hook.create_training_job(request_of_a_job) is False
-    assert hook.get_training_job(request_of_a_job["TrainingJobName"])["EnableManagedSpotTraining"] is True
+    assert hook.jobs(TRAINING_JOBS).create(request_of_a_job) is False
+    assert (
+        hook.jobs(TRAINING_JOBS).get(request_of_a_job["TrainingJobName"])["EnableManagedSpotTraining"] is True
+    )
 
 
 def test_blocking_call_gives_up_in_the_end(hook: SageMakerSpotHook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +72,7 @@ def test_blocking_call_gives_up_in_the_end(hook: SageMakerSpotHook, monkeypatch:
     monkeypatch.setattr(Backoff, "next_delay", lambda _self: 0.02)
 
     with pytest.raises(EndpointConnectionError):
-        hook.get_training_job("j")
+        hook.jobs(TRAINING_JOBS).get("j")
 
 
 def test_expired_credentials_are_taken_anew_from_the_connection(
@@ -82,17 +87,17 @@ def test_expired_credentials_are_taken_anew_from_the_connection(
     monkeypatch.setattr(old, "create_training_job", _expired)
     monkeypatch.setattr(Backoff, "next_delay", lambda _self: 0.01)
 
-    assert hook.create_training_job(request_of_a_job) is True
+    assert hook.jobs(TRAINING_JOBS).create(request_of_a_job) is True
     assert hook.conn is not old
 
 
 def test_unknown_job_is_named_with_its_region(hook: SageMakerSpotHook) -> None:
     with pytest.raises(TrainingJobNotFound, match=r"'no-such-job'.*us-east-1"):
-        hook.get_training_job("no-such-job")
+        hook.jobs(TRAINING_JOBS).get("no-such-job")
 
 
 def test_stopping_a_job_that_ended_or_never_was_is_no_error(hook: SageMakerSpotHook) -> None:
-    assert hook.stop_training_job("no-such-job") is False
+    assert hook.jobs(TRAINING_JOBS).stop("no-such-job") is False
 
 
 def test_refused_request_is_told_without_its_secrets(
@@ -106,39 +111,58 @@ def test_refused_request_is_told_without_its_secrets(
     }
 
     with pytest.raises(InvalidSpotRequest) as error:
-        hook.create_training_job(wrong)
+        hook.jobs(TRAINING_JOBS).create(wrong)
 
     assert "HyperParameters" in str(error.value)
     assert secret not in str(error.value)
 
 
+@pytest.fixture
+def refuse(hook: SageMakerSpotHook, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Have every CreateTrainingJob refused."""
+
+    def _refuse(code: str, message: str) -> None:
+        response: Any = {"Error": {"Code": code, "Message": message}}
+
+        def _create(**_kwargs: Any) -> Any:
+            raise ClientError(response, "CreateTrainingJob")
+
+        monkeypatch.setattr(hook.conn, "create_training_job", _create)
+
+    return _refuse
+
+
 def test_other_refusals_name_the_job(
-    hook: SageMakerSpotHook, request_of_a_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    hook: SageMakerSpotHook, request_of_a_job: dict[str, Any], refuse: Callable[[str, str], None]
 ) -> None:
-    response: Any = {
-        "Error": {"Code": "ResourceLimitExceeded", "Message": "ml.m5.large for spot training job usage"}
-    }
+    refuse("AccessDeniedException", "not authorized to perform: sagemaker:CreateTrainingJob")
 
-    def _refuse(**_kwargs: Any) -> Any:
-        raise ClientError(response, "CreateTrainingJob")
-
-    monkeypatch.setattr(hook.conn, "create_training_job", _refuse)
-
-    with pytest.raises(SpotTrainingError, match="ResourceLimitExceeded") as error:
-        hook.create_training_job(request_of_a_job)
+    with pytest.raises(SpotTrainingError, match="AccessDeniedException") as error:
+        hook.jobs(TRAINING_JOBS).create(request_of_a_job)
     assert request_of_a_job["TrainingJobName"] in str(error.value)
+
+
+@pytest.mark.parametrize("code", ["ResourceLimitExceeded", "ThrottlingException"])
+def test_refusal_that_passes_is_told_at_once_for_the_task_to_wait_without_a_worker(
+    hook: SageMakerSpotHook, request_of_a_job: dict[str, Any], refuse: Callable[[str, str], None], code: str
+) -> None:
+    refuse(code, "ml.m5.large for spot training job usage")
+
+    with pytest.raises(MustWaitItsTurn) as error:
+        hook.jobs(TRAINING_JOBS).create(request_of_a_job)
+    assert error.value.__suppress_context__  # the original may quote the request
 
 
 def test_tags_are_added_over_those_of_the_same_key(
     hook: SageMakerSpotHook, request_of_a_job: dict[str, Any]
 ) -> None:
-    hook.create_training_job(request_of_a_job)
-    arn = hook.get_training_job(request_of_a_job["TrainingJobName"])["TrainingJobArn"]
+    hook.jobs(TRAINING_JOBS).create(request_of_a_job)
+    arn = hook.jobs(TRAINING_JOBS).get(request_of_a_job["TrainingJobName"])["TrainingJobArn"]
 
-    hook.add_tags(arn, {"a": "1", "b": "1"})
-    hook.add_tags(arn, {"b": "2"})
+    hook.jobs(TRAINING_JOBS).add_tags(arn, {"a": "1", "b": "1"})
+    hook.jobs(TRAINING_JOBS).add_tags(arn, {"b": "2"})
 
-    assert hook.get_tags(arn) == {"emulator:training-seconds": "30", "a": "1", "b": "2"}
+    assert hook.jobs(TRAINING_JOBS).get_tags(arn) == {"emulator:training-seconds": "30", "a": "1", "b": "2"}
 
 
 def test_training_log_is_read_over_all_streams_and_cut_to_the_newest(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.ownership import RELEASED, TASK, TRY
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
@@ -93,11 +94,11 @@ def test_completed_job_is_published_and_returned(
 
     result = SpotTrainingResult.from_json(ti.xcoms["return_value"])
     assert result.to_json() == returned
-    description = hook.get_training_job(result.job_name)
+    description = hook.jobs(TRAINING_JOBS).get(result.job_name)
     assert (result.outcome, result.interruptions, result.managed_spot) == ("Completed", 1, True)
     expected = (1 - description["BillableTimeInSeconds"] / description["TrainingTimeInSeconds"]) * 100
     assert ti.xcoms["savings_percent"] == result.savings_percent == pytest.approx(expected)
-    assert hook.get_tags(description["TrainingJobArn"])[RELEASED] == "published"
+    assert hook.jobs(TRAINING_JOBS).get_tags(description["TrainingJobArn"])[RELEASED] == "published"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,9 @@ def test_retry_adopts_the_job_that_a_crashed_try_submitted(
 
     assert result["job_name"] == first
     assert _jobs_of(emulator, ti) == [first]
-    assert hook.get_tags(result["job_arn"])[TRY] == "2" or result["outcome"] == "Completed"
+    assert (
+        hook.jobs(TRAINING_JOBS).get_tags(result["job_arn"])[TRY] == "2" or result["outcome"] == "Completed"
+    )
 
 
 def test_retry_adopts_a_job_that_ended_unseen(build: Build, ti: FakeTaskInstance) -> None:
@@ -211,7 +214,7 @@ def test_task_waits_for_a_killed_job_to_end_before_it_has_another(
     second = build().execute(ti.next_try().context)
 
     assert second["job_name"] != first
-    killed, fresh = hook.get_training_job(first), hook.get_training_job(second["job_name"])
+    killed, fresh = hook.jobs(TRAINING_JOBS).get(first), hook.jobs(TRAINING_JOBS).get(second["job_name"])
     assert killed["TrainingJobStatus"] == "Stopped"
     assert fresh["CreationTime"] >= killed["SecondaryStatusTransitions"][-1]["StartTime"]
 
@@ -224,7 +227,7 @@ def test_kill_in_the_worker_stops_the_job(
 
     operator.on_kill()
 
-    assert hook.get_training_job(job)["TrainingJobStatus"] in ("Stopping", "Stopped")
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] in ("Stopping", "Stopped")
 
 
 def test_kill_leaves_a_job_alone_that_a_later_try_has_taken_over(
@@ -236,8 +239,8 @@ def test_kill_leaves_a_job_alone_that_a_later_try_has_taken_over(
 
     killed.on_kill()
 
-    assert hook.get_training_job(job)["TrainingJobStatus"] == "InProgress"
-    hook.stop_training_job(job)
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] == "InProgress"
+    hook.jobs(TRAINING_JOBS).stop(job)
 
 
 def test_cancel_on_kill_can_be_declined(build: Build, ti: FakeTaskInstance, hook: SageMakerSpotHook) -> None:
@@ -246,8 +249,8 @@ def test_cancel_on_kill_can_be_declined(build: Build, ti: FakeTaskInstance, hook
 
     operator.on_kill()
 
-    assert hook.get_training_job(job)["TrainingJobStatus"] == "InProgress"
-    hook.stop_training_job(job)
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] == "InProgress"
+    hook.jobs(TRAINING_JOBS).stop(job)
 
 
 def test_job_is_stopped_when_the_execution_timeout_is_over(
@@ -258,7 +261,7 @@ def test_job_is_stopped_when_the_execution_timeout_is_over(
     with pytest.raises(TaskDeferralTimeout):
         build("never-launched").resume_execution("__fail__", {"error": "Trigger timeout"}, ti.context)
 
-    assert hook.get_training_job(job)["TrainingJobStatus"] in ("Stopping", "Stopped")
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] in ("Stopping", "Stopped")
 
 
 @pytest.mark.parametrize(("max_tries", "status"), [(0, {"Stopping", "Stopped"}), (1, {"InProgress"})])
@@ -271,8 +274,8 @@ def test_job_outlives_a_lost_trigger_only_if_a_retry_will_take_it_up(
     with pytest.raises(TaskDeferralError):
         build("never-launched").resume_execution("__fail__", {"error": "Trigger failure"}, ti.context)
 
-    assert hook.get_training_job(job)["TrainingJobStatus"] in status
-    hook.stop_training_job(job)
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] in status
+    hook.jobs(TRAINING_JOBS).stop(job)
 
 
 def test_trigger_that_gave_up_fails_the_task_in_its_words(build: Build, ti: FakeTaskInstance) -> None:
@@ -314,8 +317,8 @@ def test_kill_never_stops_a_job_of_another_task(
 
     intruder.on_kill()
 
-    assert hook.get_training_job(job)["TrainingJobStatus"] == "InProgress"
-    hook.stop_training_job(job)
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] == "InProgress"
+    hook.jobs(TRAINING_JOBS).stop(job)
 
 
 def test_secrets_are_in_no_xcom_no_log_and_no_exception(
@@ -385,7 +388,7 @@ def test_job_is_tagged_for_the_provider_and_for_people(
 ) -> None:
     result = build().execute(ti.context)
 
-    tags = hook.get_tags(result["job_arn"])
+    tags = hook.jobs(TRAINING_JOBS).get_tags(result["job_arn"])
     assert len(tags[TASK]) == 12
     assert tags["airflow-spot:dag-id"] == "integration"
     assert tags["airflow-spot:run-id"] == ti.run_id

@@ -13,11 +13,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from airflow_spot_provider import _compat
 from airflow_spot_provider.aws import errors
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.watching import poller
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import spot_request
-from airflow_spot_provider.triggers import training as triggers
+from airflow_spot_provider.triggers import _job as triggers
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
 
 pytestmark = pytest.mark.usefixtures("aws_connection")
@@ -33,7 +34,7 @@ def submit(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> 
     def _submit(lifecycle: str, max_wait: int = 600) -> str:
         tags = [*job_config["Tags"], {"Key": "emulator:lifecycle", "Value": lifecycle}]
         request = spot_request({**job_config, "TrainingJobName": unique, "Tags": tags}, max_wait=max_wait)
-        assert hook.create_training_job(request)
+        assert hook.jobs(TRAINING_JOBS).create(request)
         return unique
 
     return _submit
@@ -114,7 +115,7 @@ def test_kill_by_a_user_stops_the_job(submit: Any, hook: SageMakerSpotHook) -> N
 
     asyncio.run(_trigger(job).on_kill())
 
-    assert hook.get_training_job(job)["TrainingJobStatus"] in ("Stopping", "Stopped")
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] in ("Stopping", "Stopped")
 
 
 def test_kill_leaves_the_job_alone_when_told_so(submit: Any, hook: SageMakerSpotHook) -> None:
@@ -122,8 +123,8 @@ def test_kill_leaves_the_job_alone_when_told_so(submit: Any, hook: SageMakerSpot
 
     asyncio.run(_trigger(job, cancel_on_kill=False).on_kill())
 
-    assert hook.get_training_job(job)["TrainingJobStatus"] == "InProgress"
-    hook.stop_training_job(job)
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] == "InProgress"
+    hook.jobs(TRAINING_JOBS).stop(job)
 
 
 @pytest.mark.parametrize(("killed", "statuses"), [(True, {"Stopping", "Stopped"}), (False, {"InProgress"})])
@@ -145,8 +146,8 @@ def test_before_airflow_3_3_the_tasks_state_tells_a_kill_from_a_shutdown(
             await waiting
 
     asyncio.run(_cancel())
-    assert hook.get_training_job(job)["TrainingJobStatus"] in statuses
-    hook.stop_training_job(job)
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] in statuses
+    hook.jobs(TRAINING_JOBS).stop(job)
 
 
 def test_job_is_not_stopped_when_the_tasks_state_cannot_be_had(
@@ -160,8 +161,8 @@ def test_job_is_not_stopped_when_the_tasks_state_cannot_be_had(
 
     asyncio.run(_trigger(job)._stop_if_killed())
 
-    assert hook.get_training_job(job)["TrainingJobStatus"] == "InProgress"
-    hook.stop_training_job(job)
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] == "InProgress"
+    hook.jobs(TRAINING_JOBS).stop(job)
 
 
 def test_job_that_does_not_exist_is_reported_after_its_grace(

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.watching import watcher as watchers
-from airflow_spot_provider.aws.watching.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.watching.subscription import Notice, Subscription
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
@@ -387,7 +387,7 @@ def test_tuning_job_is_watched_in_the_same_way(account: Account) -> None:
         return [event.payload for event in await asyncio.gather(*waiting)]
 
     assert asyncio.run(asyncio.wait_for(_run(), SECONDS)) == [
-        {"tuning_job_name": name, "status": "Stopped"} for name in names
+        {"job_name": name, "status": "Stopped"} for name in names
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.ownership import TASK, TRY, stop_unless_taken_over, tags_of, take_over
 from airflow_spot_provider.training import TaskIdentity, TrainingJobNotFound
 
@@ -19,17 +20,19 @@ ARN = "arn:aws:sagemaker:us-east-1:123456789012:training-job/j"
 class _Jobs:
     """One job, in memory; ``step`` is asked before each call, so that a test chooses who goes next."""
 
+    kind = TRAINING_JOBS
+
     def __init__(self, store: dict[str, Any], step: Callable[[], None] = lambda: None) -> None:
         self._store = store
         self._step = step
 
-    def get_training_job(self, job_name: str) -> dict[str, Any]:
+    def get(self, job_name: str) -> dict[str, Any]:
         self._step()
         if "status" not in self._store:
             raise TrainingJobNotFound(job_name)
         return {"TrainingJobArn": ARN, "TrainingJobStatus": self._store["status"]}
 
-    def stop_training_job(self, job_name: str) -> bool:
+    def stop(self, job_name: str) -> bool:
         assert job_name == "j"
         self._step()
         self._store["status"] = "Stopping"

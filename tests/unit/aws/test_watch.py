@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.watch import Watch, watch_blocking
 from airflow_spot_provider.training import TrainingJobNotFound, WatchFailed
 
@@ -49,7 +50,11 @@ def _running_until(clock: _Clock, end: float) -> dict[str, Any]:
 
 def _watch(clock: _Clock, describe: Callable[[str], Any], poll_interval: float = 30.0) -> Any:
     watch = Watch(
-        "j", poll_interval=poll_interval, log=logging.getLogger("test.watch"), jitter=random.Random(1)
+        TRAINING_JOBS,
+        "j",
+        poll_interval=poll_interval,
+        log=logging.getLogger("test.watch"),
+        jitter=random.Random(1),
     )
     return watch_blocking(watch, describe, "j", sleep=clock.sleep, clock=lambda: clock.now)
 
@@ -125,7 +130,7 @@ def test_missing_permission_is_an_error_at_once() -> None:
 
 def test_a_watch_without_a_log_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     clock = _Clock()
-    watch = Watch("j", poll_interval=1, log=None, jitter=random.Random(1))
+    watch = Watch(TRAINING_JOBS, "j", poll_interval=1, log=None, jitter=random.Random(1))
 
     with caplog.at_level(logging.DEBUG):
         watch_blocking(

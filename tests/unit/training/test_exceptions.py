@@ -10,6 +10,7 @@ from airflow_spot_provider.training import (
     InvalidSpotRequest,
     MaxRuntimeExceeded,
     MaxWaitTimeExceeded,
+    MustWaitItsTurn,
     Outcome,
     SpotTrainingError,
     SpotTrainingResult,
@@ -87,3 +88,11 @@ def test_exceptions_can_be_handed_to_another_process() -> None:
 def test_an_invalid_request_is_a_value_error_too() -> None:
     assert issubclass(InvalidSpotRequest, ValueError)
     assert issubclass(InvalidSpotRequest, SpotTrainingError)
+
+
+def test_refusal_to_wait_for_says_what_for_and_survives_another_process() -> None:
+    refusal = MustWaitItsTurn("ml.m5.large for spot training job usage", "All are in use.")
+
+    again = pickle.loads(pickle.dumps(refusal))  # noqa: S301 - just pickled
+
+    assert (again.waits_for, again.why, str(again)) == (refusal.waits_for, refusal.why, "All are in use.")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_spot_provider.training import InvalidSpotRequest, TaskIdentity, job_name
-from airflow_spot_provider.training.naming import checked_job_name
+from airflow_spot_provider.training import InvalidSpotRequest, TaskIdentity, job_name, tuning_job_name
+from airflow_spot_provider.training.naming import checked_job_name, checked_tuning_job_name
 
 SAGEMAKER_TAKES = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 IDS = st.text(max_size=250)
@@ -129,3 +129,44 @@ def test_a_name_that_is_no_string_is_refused(name: object) -> None:
 @pytest.mark.parametrize("name", ["a", "A-1", "a--b", "0", "n" * 63])
 def test_a_good_name_is_taken(name: str) -> None:
     assert checked_job_name(name) == name
+
+
+@given(TASKS, ATTEMPTS)
+def test_any_task_gets_a_tuning_job_name_that_sagemaker_takes(task: TaskIdentity, attempt: int) -> None:
+    name = tuning_job_name(task, attempt)
+
+    assert len(name) <= 32
+    assert SAGEMAKER_TAKES.fullmatch(name)
+    assert checked_tuning_job_name(name) == name
+
+
+@given(TASKS, TASKS, ATTEMPTS, ATTEMPTS)
+def test_tuning_job_names_are_the_same_for_the_same_attempt_only(
+    one: TaskIdentity, other: TaskIdentity, first: int, second: int
+) -> None:
+    same = tuning_job_name(one, first) == tuning_job_name(other, second)
+    assert same is (one == other and first == second)
+
+
+@pytest.mark.parametrize(
+    ("task", "attempt", "pattern"),
+    [
+        (_task(), 1, r"retraining-train-[a-z2-7]{12}-1"),
+        (_task(map_index=3), 1, r"retrainin-train-3-[a-z2-7]{12}-1"),
+        (_task(map_index=2_147_483_647), 1, r"re-tra-2147483647-[a-z2-7]{12}-1"),
+        (_task(map_index=2_147_483_647), 1_000_000, r"retra-train-[a-z2-7]{12}-1000000"),
+        (_task(dag_id="d" * 250, task_id="t" * 250), 1, r"d{8}-t{8}-[a-z2-7]{12}-1"),
+        (_task(dag_id="日本語", task_id="..."), 1, r"x-x-[a-z2-7]{12}-1"),
+    ],
+)
+def test_tuning_job_name_is_as_readable_as_it_may_be(task: TaskIdentity, attempt: int, pattern: str) -> None:
+    assert re.fullmatch(pattern, tuning_job_name(task, attempt)), tuning_job_name(task, attempt)
+
+
+def test_tuning_job_name_that_the_user_chose_gets_the_attempts_number() -> None:
+    assert tuning_job_name(_task(), 1, base="mine") == "mine"
+    assert tuning_job_name(_task(), 2, base="mine") == "mine-2"
+    with pytest.raises(InvalidSpotRequest, match=r"HyperParameterTuningJobName .* 1 to 32 letters"):
+        tuning_job_name(_task(), 2, base="n" * 31)
+    with pytest.raises(InvalidSpotRequest, match="HyperParameterTuningJobName is of type int"):
+        tuning_job_name(_task(), 1, base=3)  # type: ignore[arg-type]  # what a user may write

@@ -68,6 +68,7 @@ def test_result_of_an_interrupted_job() -> None:
         "model_artifacts": "s3://bucket/output/digits-1/output/model.tar.gz",
         "checkpoint_s3_uri": "s3://bucket/checkpoints",
         "metrics": {"accuracy": 0.96},
+        "hyperparameters": {},
         "attempts": [{"job_name": "digits-1", "outcome": "Completed", "managed_spot": True}],
         "cost": None,
     }
@@ -401,3 +402,16 @@ def test_a_result_is_not_changed_once_published() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         result.outcome = Outcome.FAILED
+
+
+def test_hyperparameters_are_published_only_where_the_user_named_them() -> None:
+    described = (
+        a_training_job()
+        .having(HyperParameters={"rate": "0.1", "token": SECRET, "long": "x" * 2_000})
+        .completed()
+        .described()
+    )
+    assert SpotTrainingResult.of(described).hyperparameters == {}
+    result = SpotTrainingResult.of(described, published_hyperparameters=("rate", "long", "missing"))
+    assert result.hyperparameters == {"rate": "0.1"}
+    assert SECRET not in str(result.to_json())

@@ -1,15 +1,24 @@
-"""What is watched: training jobs and tuning jobs, and how SageMaker's API names their parts."""
+"""Training jobs and tuning jobs: how SageMaker's API names their parts, and what tells how far they have come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from botocore import xform_name
+
 from airflow_spot_provider.aws.errors import NOT_FOUND_GRACE_SECONDS, code_of
-from airflow_spot_provider.training import TrainingJobNotFound, WatchFailed, outcome_of
+from airflow_spot_provider.training import (
+    JobNotFound,
+    TrainingJobNotFound,
+    TuningJobNotFound,
+    WatchFailed,
+    outcome_of,
+)
 from airflow_spot_provider.training.lifecycle import instant
+from airflow_spot_provider.training.narration import sentence_of_tuning, sentences_of
 
 Description = Mapping[str, Any]
 """A Describe answer, or a summary from a List answer."""
@@ -27,19 +36,26 @@ class Kind:
     :param resource: the part of the API's names that says what is meant: ``TrainingJob`` in ``DescribeTrainingJob``.
     :param has_ended: tells from a description or a summary whether the job has ended.
     :param progress: what changes besides the status while the job runs.
+    :param sentences: what there is to say of a description, one line each, when so many lines of it have been said.
+    :param not_found_error: what is raised where there is no such job.
     """
 
     noun: str
     resource: str
-    describe: str
-    list: str
     has_ended: Callable[[Description], bool]
     progress: Callable[[Description], State]
+    sentences: Callable[[Description, int], Sequence[str]]
+    not_found_error: type[JobNotFound]
 
     @property
     def name(self) -> str:
         """The member that holds the job's name."""
         return f"{self.resource}Name"
+
+    @property
+    def arn(self) -> str:
+        """The member that holds the job's ARN."""
+        return f"{self.resource}Arn"
 
     @property
     def status(self) -> str:
@@ -51,6 +67,30 @@ class Kind:
         """The member of a List answer that holds the summaries."""
         return f"{self.resource}Summaries"
 
+    @property
+    def create(self) -> str:
+        """The client's method that creates one."""
+        return f"create_{self._snake}"
+
+    @property
+    def describe(self) -> str:
+        """The client's method that describes one."""
+        return f"describe_{self._snake}"
+
+    @property
+    def stop(self) -> str:
+        """The client's method that stops one."""
+        return f"stop_{self._snake}"
+
+    @property
+    def list(self) -> str:
+        """The client's method that lists them."""
+        return f"list_{self._snake}s"
+
+    @property
+    def _snake(self) -> str:
+        return xform_name(self.resource)
+
     def state_of(self, description: Description) -> State:
         """What tells that a job has changed: its status, what it has done, and when it was modified (whole seconds)."""
         return (description.get(self.status), *self.progress(description), modified_of(description))
@@ -61,17 +101,17 @@ class Kind:
             description.get(self.status) == "InProgress" and description.get("SecondaryStatus") == "Starting"
         )
 
-    def not_found(self, job_name: str) -> TrainingJobNotFound:
+    def not_found(self, job_name: str) -> JobNotFound:
         """The error for a job that SageMaker does not know after all the time that its answers may lag."""
-        return TrainingJobNotFound(
+        return self.not_found_error(
             f"SageMaker knows no {self.noun} {job_name!r} in this account and region, and has not for "
             f"{NOT_FOUND_GRACE_SECONDS:.0f} s. It was deleted, or aws_conn_id or region_name is another one than "
             "the job was created with."
         )
 
-    def another(self, job_name: str) -> TrainingJobNotFound:
+    def another(self, job_name: str) -> JobNotFound:
         """The error for a job that was deleted, and whose name another job has now."""
-        return TrainingJobNotFound(
+        return self.not_found_error(
             f"The {self.noun} {job_name!r} that was waited for has been deleted, and another one bears its name now."
         )
 
@@ -82,6 +122,13 @@ class Kind:
             f"be running. If a permission is missing, grant sagemaker:Describe{self.resource}; a retry of the task then "
             "takes up the same job."
         )
+
+
+def instance_types_of(description: Description) -> set[str]:
+    """What a training job ran on; empty where that is not said, as in summaries and of tuning jobs."""
+    resources = description.get("ResourceConfig") or {}
+    parts = (resources, *(resources.get("InstanceGroups") or ()))
+    return {part["InstanceType"] for part in parts if part.get("InstanceType")}
 
 
 def modified_of(description: Description) -> int | None:
@@ -98,16 +145,16 @@ def _counters(description: Description) -> State:
 TRAINING_JOBS = Kind(
     noun="training job",
     resource="TrainingJob",
-    describe="describe_training_job",
-    list="list_training_jobs",
     has_ended=lambda description: outcome_of(description) is not None,
     progress=lambda description: (description.get("SecondaryStatus"),),
+    sentences=lambda description, told: sentences_of(description, told=told),
+    not_found_error=TrainingJobNotFound,
 )
 TUNING_JOBS = Kind(
     noun="tuning job",
     resource="HyperParameterTuningJob",
-    describe="describe_hyper_parameter_tuning_job",
-    list="list_hyper_parameter_tuning_jobs",
     has_ended=lambda description: description.get("HyperParameterTuningJobStatus") in _TUNING_ENDS,
     progress=_counters,
+    sentences=lambda description, _told: [sentence_of_tuning(description)],
+    not_found_error=TuningJobNotFound,
 )

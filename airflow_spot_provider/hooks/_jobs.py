@@ -1,0 +1,158 @@
+"""The jobs of one kind at SageMaker: create, describe and stop them, and read and write their tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar, cast
+
+from botocore.exceptions import ClientError, ParamValidationError
+
+from airflow_spot_provider.aws.errors import code_of, is_name_in_use, is_not_found, redacted
+from airflow_spot_provider.aws.kinds import Kind
+from airflow_spot_provider.aws.limits import refusal_of
+from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
+
+_SECRET_MEMBERS = ("Environment", "HyperParameters", "StaticHyperParameters")
+
+_Answer = TypeVar("_Answer")
+
+
+class Connection(Protocol):
+    """What makes the calls: a hook."""
+
+    @property
+    def conn(self) -> Any:
+        """The client."""
+        ...
+
+    @property
+    def conn_region_name(self) -> str:
+        """The region."""
+        ...
+
+    def once(self, call: Callable[[], _Answer]) -> _Answer:
+        """Make a call once."""
+        ...
+
+    def patiently(self, call: Callable[[], _Answer], *, lagging: bool = False) -> _Answer:
+        """Make a call until SageMaker can be asked."""
+        ...
+
+
+class SageMakerJobs:
+    """The jobs of one kind, in one account and region.
+
+    :param connection: makes the calls.
+    :param kind: training jobs, or tuning jobs.
+    """
+
+    def __init__(self, connection: Connection, kind: Kind) -> None:
+        self._connection = connection
+        self.kind = kind
+
+    def create(self, request: Mapping[str, Any]) -> bool:
+        """Submit a job, patiently; not where SageMaker takes no more just now, which may last for hours.
+
+        :param request: members of the Create operation.
+        :return: True if this call created the job, False if a job of this name exists already (which may be the
+            work of an earlier call whose answer got lost).
+        :raises InvalidSpotRequest: SageMaker or its API model refuses the request. No value of Environment or
+            HyperParameters is in the message.
+        :raises MustWaitItsTurn: a quota is used up, or SageMaker takes no more calls just now.
+        :raises QuotaTooSmall: no job that has ended would make room for this one.
+        :raises SpotTrainingError: SageMaker refuses for another reason, such as a missing permission.
+        """
+        try:
+            self._connection.patiently(lambda: self._create(request))
+        except (ClientError, ParamValidationError) as error:
+            if is_name_in_use(error):
+                return False
+            message = redacted(str(error), list(_secrets(request)))
+            if isinstance(error, ParamValidationError) or code_of(error) == "ValidationException":
+                # The original quotes the request, secrets included: it must not be chained into a traceback.
+                raise InvalidSpotRequest([f"SageMaker refuses the request: {message}"]) from None
+            raise SpotTrainingError(
+                f"SageMaker did not take {self.kind.noun} {request.get(self.kind.name)}: {message}"
+            ) from None
+        return True
+
+    def describe(self, job_name: str) -> dict[str, Any]:
+        """Describe a job once, raising whatever the call raises; for a watch, which has patience of its own."""
+        return cast("dict[str, Any]", self._connection.once(self._describing(job_name)))
+
+    def get(self, job_name: str, *, just_created: bool = False) -> dict[str, Any]:
+        """Describe a job, patiently.
+
+        :param just_created: the job is known to exist, so SageMaker is given time to know it too.
+        :raises JobNotFound: there is no such job.
+        """
+        try:
+            return cast(
+                "dict[str, Any]",
+                self._connection.patiently(self._describing(job_name), lagging=just_created),
+            )
+        except ClientError as error:
+            if is_not_found(error):
+                raise self.kind.not_found_error(
+                    f"SageMaker knows no {self.kind.noun} {job_name!r} in this account and region "
+                    f"({self._connection.conn_region_name}): it was deleted, or aws_conn_id or region_name is another one "
+                    "than it was created with."
+                ) from error
+            raise
+
+    def stop(self, job_name: str) -> bool:
+        """Stop a job.
+
+        :return: True if SageMaker is stopping the job now, False if it had ended already or does not exist.
+        """
+        try:
+            self._connection.patiently(lambda: self._operation(self.kind.stop)(**{self.kind.name: job_name}))
+        except ClientError as error:
+            if is_not_found(error) or code_of(error) == "ValidationException":
+                return False
+            raise
+        return True
+
+    def get_tags(self, job_arn: str) -> dict[str, str]:
+        """All tags of a job."""
+        pages = self._connection.conn.get_paginator("list_tags")
+        return self._connection.patiently(
+            lambda: {
+                tag["Key"]: tag["Value"]
+                for page in pages.paginate(ResourceArn=job_arn)
+                for tag in page["Tags"]
+            }
+        )
+
+    def add_tags(self, job_arn: str, tags: Mapping[str, str]) -> None:
+        """Put tags on a job, over those of the same keys."""
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        self._connection.patiently(lambda: self._connection.conn.add_tags(ResourceArn=job_arn, Tags=listed))
+
+    def _create(self, request: Mapping[str, Any]) -> None:
+        try:
+            self._operation(self.kind.create)(**request)
+        except ClientError as error:
+            if (refusal := refusal_of(error, self.kind)) is not None:
+                raise refusal from None
+            raise
+
+    def _describing(self, job_name: str) -> Callable[[], Any]:
+        return lambda: self._operation(self.kind.describe)(**{self.kind.name: job_name})
+
+    def _operation(self, name: str) -> Any:
+        """By the client of the moment: after credentials expired, it is another one."""
+        return getattr(self._connection.conn, name)
+
+
+def _secrets(part: object) -> Iterator[str]:
+    """The values of members that may hold secrets, wherever in a request they are."""
+    if isinstance(part, Mapping):
+        for key, value in part.items():
+            if key in _SECRET_MEMBERS and isinstance(value, Mapping):
+                yield from map(str, value.values())
+            else:
+                yield from _secrets(value)
+    elif isinstance(part, list | tuple):
+        for value in part:
+            yield from _secrets(value)

@@ -1,0 +1,308 @@
+"""What the operators of training jobs and of tuning jobs share: submit, wait without a worker, publish, never leave a job behind."""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import conf
+from botocore.exceptions import ClientError
+
+from airflow_spot_provider._compat import TaskDeferralError, TaskDeferralTimeout
+from airflow_spot_provider.aws.kinds import Description, Kind
+from airflow_spot_provider.aws.ownership import release, stop_unless_taken_over
+from airflow_spot_provider.aws.watch import Log, Watch, watch_blocking
+from airflow_spot_provider.hooks._jobs import SageMakerJobs
+from airflow_spot_provider.operators._rendering import masked_config, masked_values
+from airflow_spot_provider.operators._submission import Found, Names, Submitted, newest_job, submit
+from airflow_spot_provider.operators._turn import TurnTakingOperator
+from airflow_spot_provider.training import InvalidSpotRequest, MustWaitItsTurn, TaskIdentity, WatchFailed
+from airflow_spot_provider.triggers._progress import PROGRESS_KEY
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.amazon.aws.links.base_aws import BaseAwsLink
+    from airflow.sdk import Context
+
+    from airflow_spot_provider.triggers._watching import WatchingTrigger
+
+RESULT_KEY = "return_value"
+SAVINGS_KEY = "savings_percent"
+_LONGEST_INTERVAL = 86_400
+
+
+class SpotJobOperator(TurnTakingOperator):
+    """Submit a job, defer until it ends, publish how it went.
+
+    The job's name is derived from the task instance, so a retry after a crash takes up the job that is there instead of
+    starting a second one. Where SageMaker takes no more jobs just now (a quota is used up, or they come too quickly), the task
+    waits its turn.
+
+    :param config: members of the Create operation (templated).
+    :param poll_interval: seconds, from 1 to a day; a change of the job is known within about two of them.
+    :param cancel_on_kill: whether clearing, failing or succeeding the waiting task stops the job.
+    :param deferrable: False waits in the worker.
+    """
+
+    kind: ClassVar[Kind]
+    links: ClassVar[tuple[type[BaseAwsLink], ...]]
+    masked_arguments: ClassVar[tuple[str, ...]] = ()
+    """Template fields besides ``config`` whose values may be secrets."""
+
+    def __init__(
+        self,
+        *,
+        config: dict[str, Any],
+        poll_interval: float = 30.0,
+        cancel_on_kill: bool = True,
+        deferrable: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.poll_interval = _checked_interval(poll_interval)
+        self.cancel_on_kill = cancel_on_kill
+        self.deferrable = deferrable
+        self._unmasked: dict[str, Any] = {}
+        self._task: TaskIdentity | None = None
+        self._job_name: str | None = None
+        self._try_number = 0
+
+    # What the kinds of job differ in
+
+    @abstractmethod
+    def _request(self) -> dict[str, Any]:
+        """The checked request."""
+
+    @abstractmethod
+    def _name(self, task: TaskIdentity, attempt: int, base: str | None) -> str:
+        """The name of one attempt's job."""
+
+    @abstractmethod
+    def _trigger(self, job_name: str) -> WatchingTrigger:
+        """What waits for the job."""
+
+    @abstractmethod
+    def _progress(self, description: Description) -> dict[str, Any]:
+        """What is published while the job runs."""
+
+    @abstractmethod
+    def _attempt(self, description: Description) -> dict[str, Any]:
+        """What is remembered of an earlier attempt; plain JSON."""
+
+    @abstractmethod
+    def _finish(
+        self, context: Context, description: Description, earlier: Iterable[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Publish first, then say that it was published, then judge."""
+
+    # The life of the task
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Submit the job, or take up the one that is there; then wait for it, deferred unless told otherwise."""
+        self._identify(context)
+        request = self._request()
+        while True:
+            try:
+                submitted = self._submit(context, request)
+            except MustWaitItsTurn as refusal:
+                self._await_turn(context, refusal, self._progress({self.kind.name: self._job_name}))
+                continue
+            earlier = [self._attempt(description) for description in submitted.earlier]
+            killed = submitted.found is Found.KILLED_JOB
+            # Airflow's scheduler fails a task that resumes at once: a job that has ended is not deferred for.
+            if self.deferrable and submitted.found is not Found.ENDED_JOB:
+                if self.do_xcom_push:
+                    begun = self._progress({self.kind.name: submitted.job_name})
+                    context["ti"].xcom_push(key=PROGRESS_KEY, value=begun)
+                self.defer(
+                    trigger=self._trigger(submitted.job_name),
+                    method_name=self.submit_again.__name__ if killed else self.execute_complete.__name__,
+                    kwargs=None if killed else {"earlier": earlier},
+                    timeout=self._time_left(),
+                )
+            description = self._watch(submitted.job_name, self.poll_interval, self.log)
+            if not killed:
+                self._waits_since = None
+                return self._finish(context, description, earlier)
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        earlier: Iterable[Mapping[str, Any]] = (),
+    ) -> dict[str, Any]:
+        """Publish how the job went, and accept it or raise. The trigger's event says which job ended.
+
+        :raises WatchFailed: the trigger had to give up watching.
+        """
+        job_name = self._ended_job(context, event)
+        # The event came from another process: this one sees for itself, in case SageMaker's answer lags behind it.
+        return self._finish(context, self._watch(job_name, 2.0, None), earlier)
+
+    def submit_again(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Go on once a job that a user had killed has ended: only now may this task have another."""
+        self._ended_job(context, event)
+        return self.execute(context)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> dict[str, Any]:
+        """Airflow's entry after a deferral. Whoever stops waiting for a job stops the job."""
+        try:
+            result: dict[str, Any] = super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            self._stop_waited_for(context, "The task's execution_timeout is over")
+            raise
+        except TaskDeferralError:
+            self._stop_if_last_try(context)
+            raise
+        return result
+
+    def on_kill(self) -> None:
+        """Stop the job when the task is killed while a worker has it."""
+        if self._job_name is None or not self.cancel_on_kill:
+            return
+        self.log.info(
+            "The task was killed: stopping %s, so that it bills no more.",
+            self._job_name,
+        )
+        stop_unless_taken_over(self._jobs, self._job_name, try_number=self._try_number, task=self._task)
+
+    @property
+    def _jobs(self) -> SageMakerJobs:
+        return self.hook.jobs(self.kind)
+
+    def _submit(self, context: Context, request: Mapping[str, Any]) -> Submitted:
+        submitted = submit(
+            self._jobs,
+            request,
+            task := self._identify(context),
+            names=self._names(task, request),
+            try_number=self._try_number,
+            about_to_create=self._set_job_name,
+        )
+        noun = self.kind.noun
+        messages = {
+            Found.NOTHING: f"Submitted {noun} %s.",
+            Found.OWN_JOB: f"{noun.capitalize()} %s of this task is there already, from an earlier try: taking it up.",
+            Found.ENDED_JOB: f"{noun.capitalize()} %s of this task has ended already, unseen by an earlier try.",
+            Found.KILLED_JOB: f"{noun.capitalize()} %s was killed and is still ending; a new one follows when it has.",
+        }
+        self.log.info(messages[submitted.found], submitted.job_name)
+        for link in self.links:
+            link.persist(
+                context=context,
+                operator=self,
+                region_name=self.hook.conn_region_name,
+                aws_partition=self.hook.conn_partition,
+                job_name=submitted.job_name,
+            )
+        return submitted
+
+    def _names(self, task: TaskIdentity, request: Mapping[str, Any]) -> Names:
+        return partial(self._name, task, base=request.get(self.kind.name))
+
+    def _identify(self, context: Context) -> TaskIdentity:
+        """Whose job it is; kept for a kill, which comes without a context."""
+        ti = context["ti"]
+        self._try_number = ti.try_number
+        self._task = TaskIdentity(
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            task_id=ti.task_id,
+            map_index=ti.map_index if ti.map_index is not None else -1,
+            deployment=conf.get("airflow_spot", "deployment", fallback=""),
+        )
+        return self._task
+
+    def _set_job_name(self, job_name: str) -> None:
+        self._job_name = job_name
+
+    @property
+    def _connection(self) -> dict[str, Any]:
+        """What a job's trigger needs to know of this operator."""
+        return {
+            **self._settings,
+            "cancel_on_kill": self.cancel_on_kill,
+            "try_number": self._try_number,
+        }
+
+    def _watch(self, job_name: str, poll_interval: float, log: Log | None) -> Description:
+        jitter = random.Random()
+        watch = Watch(self.kind, job_name, poll_interval=poll_interval, log=log, jitter=jitter)
+        return watch_blocking(watch, self._jobs.describe, job_name)
+
+    def _ended_job(self, context: Context, event: dict[str, Any] | None) -> str:
+        if event is None:
+            raise WatchFailed(
+                "The trigger ended without an event. Retry the task: it takes up the job that is there."
+            )
+        if error := event.get("error"):
+            self._stop_if_last_try(context)
+            raise WatchFailed(error)
+        return str(event["job_name"])
+
+    def _release(self, job_arn: str) -> None:
+        """Say that the result was published."""
+        try:
+            release(self._jobs, job_arn, "published")
+        except ClientError as error:
+            self.log.warning(
+                "The job could not be tagged (%s): clearing this task would take up this result again instead of "
+                "training anew. Grant sagemaker:AddTags.",
+                error,
+            )
+
+    def _stop_if_last_try(self, context: Context) -> None:
+        """A retry takes the job up again; without one, nobody would wait for it any more."""
+        if context["ti"].try_number > context["ti"].max_tries:
+            self._stop_waited_for(context, "Nobody waits for it any more, and no retry is left")
+
+    def _stop_waited_for(self, context: Context, why: str) -> None:
+        if not self.cancel_on_kill:
+            return
+        task = self._identify(context)
+        job_name = newest_job(self._jobs, self._names(task, self._request()))
+        if job_name and stop_unless_taken_over(
+            self._jobs, job_name, try_number=self._try_number, task=self._task
+        ):
+            self.log.warning("%s: stopping %s, so that it bills no more.", why, job_name)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render, then leave only names where Airflow would store and show values that may be secrets."""
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        if parent is not self:
+            return
+        self._unmasked = {name: getattr(self, name) for name in ("config", *self.masked_arguments)}
+        self.config = masked_config(self.config)
+        for name in self.masked_arguments:
+            setattr(self, name, masked_values(getattr(self, name)))
+
+    def _value(self, argument: str) -> Any:
+        """An argument as it was rendered, before it was masked."""
+        return self._unmasked.get(argument, getattr(self, argument))
+
+
+def _checked_interval(poll_interval: float) -> float:
+    if (
+        isinstance(poll_interval, bool)
+        or not isinstance(poll_interval, int | float)
+        or not 1 <= poll_interval <= _LONGEST_INTERVAL
+    ):
+        raise InvalidSpotRequest(
+            [
+                f"poll_interval is {poll_interval!r}; it takes a number of seconds from 1 to {_LONGEST_INTERVAL:,}."
+            ]
+        )
+    return poll_interval

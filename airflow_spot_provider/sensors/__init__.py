@@ -1,0 +1,1 @@
+"""Sensors: wait for jobs that something else has started."""

@@ -1,0 +1,128 @@
+"""What the sensors of training jobs and of tuning jobs share: wait for a job that is somebody else's, and never stop it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
+from airflow.providers.common.compat.sdk import AirflowSkipException, PokeReturnValue
+
+from airflow_spot_provider.aws.kinds import Description, Kind
+from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
+from airflow_spot_provider.operators._job import RESULT_KEY, SAVINGS_KEY
+from airflow_spot_provider.training import (
+    SpotTrainingResult,
+    SpotTuningResult,
+    UnacceptedOutcome,
+    WatchFailed,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.links.base_aws import BaseAwsLink
+    from airflow.sdk import Context
+
+    from airflow_spot_provider.triggers._watching import WatchingTrigger
+
+
+class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
+    """Wait for a job that something else has started, publish how it went, and accept it or raise.
+
+    It never stops the job, whatever becomes of the task, and puts no tag on it.
+
+    :param job_name: the job's name (templated).
+    :param poke_interval: seconds or a timedelta; a change of the job is known within about two of them.
+    :param deferrable: False looks from the worker, as ``mode`` says.
+    """
+
+    kind: ClassVar[Kind]
+    links: ClassVar[tuple[type[BaseAwsLink], ...]]
+
+    aws_hook_class = SageMakerSpotHook
+
+    def __init__(
+        self,
+        *,
+        job_name: str,
+        poke_interval: timedelta | float = 30.0,
+        deferrable: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.job_name = job_name
+        self.deferrable = deferrable
+
+    @abstractmethod
+    def _trigger(self) -> WatchingTrigger:
+        """What waits for the job."""
+
+    @abstractmethod
+    def _finish(self, context: Context, description: Description) -> dict[str, Any]:
+        """Publish how the job went, and judge."""
+
+    def execute(self, context: Context) -> Any:
+        """Wait for the job, deferred unless told otherwise."""
+        for link in self.links:
+            link.persist(
+                context=context,
+                operator=self,
+                region_name=self.hook.conn_region_name,
+                aws_partition=self.hook.conn_partition,
+                job_name=self.job_name,
+            )
+        if not self.deferrable:
+            return super().execute(context)
+        # Airflow's scheduler fails a task that resumes at once: a job that has ended is not deferred for.
+        looked = self.poke(context)
+        if not looked:
+            self.defer(
+                trigger=self._trigger(),
+                method_name=self.execute_complete.__name__,
+                timeout=timedelta(seconds=self.timeout),
+            )
+        return looked.xcom_value
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look whether the job has ended.
+
+        :raises JobNotFound: there is no such job.
+        """
+        description = self.hook.jobs(self.kind).get(self.job_name, just_created=True)
+        if not self.kind.has_ended(description):
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._finish(context, description))
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Publish how the job went, and accept it or raise.
+
+        :raises WatchFailed: the trigger had to give up watching.
+        """
+        if event is None:
+            raise WatchFailed("The trigger ended without an event. Retry the task: it goes on waiting.")
+        if error := event.get("error"):
+            raise WatchFailed(error)
+        return self._finish(context, self.hook.jobs(self.kind).get(self.job_name))
+
+    @property
+    def _connection(self) -> dict[str, Any]:
+        """What a trigger needs to reach SageMaker as this sensor does."""
+        return {
+            "aws_conn_id": self.aws_conn_id,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "botocore_config": self.botocore_config,
+            "poll_interval": max(1.0, self.poke_interval),
+            "cancel_on_kill": False,
+        }
+
+    def _publish(self, context: Context, result: SpotTrainingResult | SpotTuningResult) -> None:
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
+            context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
+
+    def _refuse(self, error: UnacceptedOutcome) -> NoReturn:
+        """Raise, or skip where the user has asked for that: Airflow itself does so for its own exceptions only."""
+        if self.soft_fail or self.never_fail:
+            raise AirflowSkipException(str(error)) from error
+        raise error

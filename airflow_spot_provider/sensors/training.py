@@ -1,0 +1,72 @@
+"""The sensor for training jobs that something else has started."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS, Description
+from airflow_spot_provider.links.sagemaker import SageMakerTrainingJobLink, SageMakerTrainingLogsLink
+from airflow_spot_provider.operators._account import repeat_training_log, tell
+from airflow_spot_provider.operators._outcomes import checked_outcomes
+from airflow_spot_provider.sensors._job import SpotJobSensor
+from airflow_spot_provider.training import Outcome, SpotTrainingResult
+from airflow_spot_provider.training.exceptions import unaccepted
+from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SageMakerSpotTrainingSensor(SpotJobSensor):
+    """Wait for a training job that something else has started: a notebook, a pipeline, a tuning job.
+
+    It publishes what :class:`~airflow_spot_provider.operators.training.SageMakerSpotTrainingOperator` publishes (``return_value``,
+    ``savings_percent``, and ``spot_progress`` while it waits), before it raises for an outcome that is not accepted. It never stops the
+    job, whatever becomes of the task.
+
+    :param job_name: TrainingJobName (templated).
+    :param accept: outcomes that let the task succeed; ``Completed`` is always one of them.
+    :param print_log: whether the newest 200 lines of the training log are repeated in the task log.
+    :param poke_interval: seconds or a timedelta; a change of the job is known within about two of them.
+    :param timeout: seconds or a timedelta that the task waits at most; by default Airflow's ``[sensors] default_timeout``.
+    :param soft_fail: skip the task instead of failing it.
+    :param deferrable: False looks from the worker, as ``mode`` says.
+    :raises TrainingJobNotFound: there is no such job.
+    :raises MaxWaitTimeExceeded, MaxRuntimeExceeded, TrainingJobStopped, TrainingJobFailed: the job ended so, and
+        ``accept`` does not name it.
+    """
+
+    kind = TRAINING_JOBS
+    links = (SageMakerTrainingJobLink, SageMakerTrainingLogsLink)
+    template_fields: Sequence[str] = aws_template_fields("job_name")
+    operator_extra_links = (SageMakerTrainingJobLink(), SageMakerTrainingLogsLink())
+    ui_color = "#cce5f6"
+
+    def __init__(
+        self,
+        *,
+        job_name: str,
+        accept: Collection[str] = (Outcome.COMPLETED,),
+        print_log: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(job_name=job_name, **kwargs)
+        self.accept = checked_outcomes(accept)
+        self.print_log = print_log
+
+    def _trigger(self) -> SageMakerSpotTrainingTrigger:
+        return SageMakerSpotTrainingTrigger(self.job_name, print_log=self.print_log, **self._connection)
+
+    def _finish(self, context: Context, description: Description) -> dict[str, Any]:
+        result = SpotTrainingResult.of(description)
+        self._publish(context, result)
+        # Whether it was to run on spot is not known here: somebody else has asked for it.
+        tell(self.log, description, result, spot_wanted=False)
+        if self.print_log:
+            repeat_training_log(self.log, self.hook, result.job_name)
+        if result.outcome not in self.accept:
+            self._refuse(unaccepted(result))
+        return result.to_json()

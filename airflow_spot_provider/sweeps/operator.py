@@ -1,0 +1,230 @@
+"""One slot of a sweep: a task that trains one trial after the other, each a spot job, deferred while it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from airflow_spot_provider.aws.kinds import Description
+from airflow_spot_provider.operators._account import repeat_training_log, tell
+from airflow_spot_provider.operators._members import with_own_checkpoints
+from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
+from airflow_spot_provider.sweeps.settings import SweepBudget, SweepSettings
+from airflow_spot_provider.sweeps.trials import Trials
+from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger
+from airflow_spot_provider.training import (
+    Attempt,
+    InvalidSpotRequest,
+    SpotTrainingResult,
+    TaskIdentity,
+)
+from airflow_spot_provider.training.exceptions import unaccepted
+from airflow_spot_provider.training.rules import Known
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
+
+MAX_FAILURES_IN_A_ROW = 3
+
+
+class SpotTrialsOperator(SageMakerSpotTrainingOperator):
+    """Train trials of a study, one after the other, until the sweep's budget is spent; made by :func:`~.spot_sweep`.
+
+    A trial that ends otherwise than Completed is told as failed, and the slot goes on with the next one. A job is the trial's,
+    not the slot's: after a crash, a retry or a clear the slot goes on with the trial that it had, and finds its job.
+
+    :param slot: which of the mapped tasks this is.
+    :param settings: of the sweep, as JSON.
+    :param study: name of the study (templated).
+    :param storage: of the study (templated).
+    :param budget: of the sweep, as JSON.
+    :param max_failures: after so many failed trials in a row the slot fails.
+    """
+
+    template_fields: Sequence[str] = (*SageMakerSpotTrainingOperator.template_fields, "study", "storage")
+    custom_operator_name = "Trials"
+    _trial: FrozenTrial | None = None
+    _told_before = False
+
+    def __init__(
+        self,
+        *,
+        slot: int,
+        settings: Mapping[str, Any],
+        study: str,
+        storage: str,
+        budget: Mapping[str, Any],
+        max_failures: int = MAX_FAILURES_IN_A_ROW,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.slot = slot
+        self.settings = settings
+        self.study = study
+        self.storage = storage
+        self.budget = budget
+        self.max_failures = max_failures
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Train trials until the budget is spent."""
+        trials, budget = self._trials(context), SweepBudget.of(self.budget)
+        if not self._told_before:
+            # Airflow forgets a task's XComs before each try; the study does not.
+            self._told_before = True
+            for number, result in trials.results(slot=self.slot).items():
+                self._push(context, number, result)
+        while (trial := trials.next(budget)) is not None:
+            self._trial = trial
+            self.log.info("Trial %s of study %s: %s", trial.number, self.study, trial.params)
+            super().execute(context)
+        spent = trials.spent()
+        why = spent.is_all(budget)
+        self.log.info("No further trial is asked for: %s.", why)
+        return {"slot": self.slot, "trials": sorted(trials.results(slot=self.slot)), "why_it_ended": why}
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        earlier: Iterable[Mapping[str, Any]] = (),
+    ) -> dict[str, Any]:
+        """Tell the study how the trial went, and go on with the next one."""
+        self._told_before = True
+        if event is not None and "job_name" in event:
+            self._trial = self._trials(context).of_job(event["job_name"])
+        super().execute_complete(context, event, earlier)
+        return self.execute(context)
+
+    def submit_again(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Go on with a trial whose job a user had killed."""
+        self._told_before = True
+        return super().submit_again(context, event)
+
+    def take_turn(self, context: Context, event: dict[str, Any] | None = None) -> Any:
+        """Try again to submit the trial's job."""
+        self._told_before = True
+        return super().take_turn(context, event)
+
+    def _request(self, *, known: Known | None = None) -> dict[str, Any]:
+        request = super()._request(known=known)
+        if self._trial is None:
+            return request
+        chosen = {name: str(value) for name, value in self._trial.params.items()}
+        request["HyperParameters"] = {**request.get("HyperParameters", {}), **chosen}
+        return with_own_checkpoints(request, f"trial-{self._trial.number}")
+
+    def _separate(self, request: dict[str, Any]) -> dict[str, Any]:
+        """By trial, not by slot."""
+        return request
+
+    def _identify(self, context: Context) -> TaskIdentity:
+        task = super()._identify(context)
+        if self._trial is not None:
+            self._task = task = replace(task, trial=(self.study, self._trial.number))
+        return task
+
+    def _set_job_name(self, job_name: str) -> None:
+        super()._set_job_name(job_name)
+        assert self._trial is not None
+        self._open_trials.begin(self._trial, job_name)
+
+    def _trigger(self, job_name: str) -> SageMakerSpotTrainingTrigger:
+        if self._sweep.pruner is None:
+            return super()._trigger(job_name)
+        assert self._trial is not None
+        return SpotTrialTrigger(
+            job_name,
+            settings=self._sweep.to_json(),
+            run=self._run,
+            number=self._trial.number,
+            metric_regex=metric_regex(self._value("config"), self._sweep.metrics[0]),
+            print_log=self.print_log,
+            **self._connection,
+        )
+
+    def _finish(
+        self, context: Context, description: Description, earlier: Iterable[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        assert self._trial is not None
+        result = SpotTrainingResult.of(
+            description,
+            earlier=[Attempt.model_validate(each) for each in earlier],
+            published_hyperparameters=self._sweep.space,
+        )
+        trials = self._trials(context)
+        try:
+            state = trials.tell(self._trial, result)
+        finally:
+            self._push(context, self._trial.number, result)
+            self._release(result.job_arn)
+            tell(self.log, description, result, spot_wanted=self.managed_spot)
+            if self.print_log:
+                repeat_training_log(self.log, self.hook, result.job_name)
+        self.log.info("Trial %s is told as %s.", self._trial.number, state.name)
+        if state is TrialState.FAIL and trials.failures_in_a_row() >= self.max_failures:
+            self.log.error("%s trials of this slot failed in a row; the slot ends.", self.max_failures)
+            raise unaccepted(result)
+        return result.to_json()
+
+    def _stop_waited_for(self, context: Context, why: str) -> None:
+        self._trial = self._trials(context).running_here()
+        if self._trial is not None:
+            super()._stop_waited_for(context, why)
+
+    def _push(self, context: Context, number: int, result: SpotTrainingResult) -> None:
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key=f"trial_{number}", value=result.to_json())
+
+    def _trials(self, context: Context) -> Trials:
+        ti = context["ti"]
+        self._run = run_key(ti)
+        self._open_trials = Trials(self._sweep, self._run, self.slot)
+        return self._open_trials
+
+    @property
+    def _sweep(self) -> SweepSettings:
+        return SweepSettings.from_json({**self.settings, "study": self.study, "storage": self.storage})
+
+
+def run_key(ti: Any) -> str:
+    """Which DAG run, and which sweep in it, trials belong to."""
+    group = ti.task_id.rpartition(".")[0]
+    return f"{ti.dag_id}/{ti.run_id}/{group}"
+
+
+def metric_regex(config: Any, metric: str) -> str | None:
+    """The regular expression by which the config reads a metric from the training log; None where it cannot be told yet."""
+    algorithm = config.get("AlgorithmSpecification") if isinstance(config, Mapping) else None
+    definitions = algorithm.get("MetricDefinitions") if isinstance(algorithm, Mapping) else None
+    for each in definitions or ():
+        if each.get("Name") == metric:
+            return str(each.get("Regex"))
+    return None
+
+
+def check_metrics(config: Any, settings: SweepSettings) -> None:
+    """Hold the objectives against the config's MetricDefinitions.
+
+    :raises InvalidSpotRequest: one is not defined there; or, with a pruner, there are no definitions at all.
+    """
+    algorithm = config.get("AlgorithmSpecification") if isinstance(config, Mapping) else None
+    if not isinstance(algorithm, Mapping):
+        return
+    definitions = algorithm.get("MetricDefinitions")
+    if not definitions and settings.pruner is None:
+        return  # SageMaker's own algorithms publish metrics that nobody defines
+    defined = [each.get("Name") for each in definitions or ()]
+    if missing := [metric for metric in settings.metrics if metric not in defined]:
+        raise InvalidSpotRequest(
+            [
+                (
+                    f"No job will publish {missing}: AlgorithmSpecification.MetricDefinitions define {defined or 'nothing'}. "
+                    "Define it there, with the regular expression that reads it from the training log."
+                )
+            ]
+        )

@@ -1,0 +1,155 @@
+"""The study in Optuna's storage: opened, and held against what the sweep was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import optuna
+from airflow.providers.common.compat.sdk import BaseHook
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from sqlalchemy import URL
+
+from airflow_spot_provider.sweeps.settings import SweepSettings, storage_problems
+from airflow_spot_provider.training import InvalidSpotRequest
+from airflow_spot_provider.training.hyperparameters import Categorical, Integers, LogUniform, space_of
+
+_SPACE, METRICS = "airflow-spot:space", "airflow-spot:metrics"
+_DRIVERS = {"postgres": "postgresql", "mysql": "mysql", "sqlite": "sqlite"}
+
+
+def create_study(settings: SweepSettings) -> optuna.Study:
+    """Open the study, made anew if it is not there.
+
+    :raises InvalidSpotRequest: there is one of this name with other objectives or another space.
+    """
+    study = optuna.create_study(
+        study_name=settings.study,
+        storage=url_of(settings.storage),
+        directions=_directions(settings),
+        sampler=optuna.samplers.RandomSampler(seed=settings.seed),
+        load_if_exists=True,
+    )
+    wanted = {_SPACE: json.dumps(settings.space, sort_keys=True), METRICS: json.dumps(settings.metrics)}
+    there = {key: study.user_attrs.get(key, value) for key, value in wanted.items()}
+    problems = []
+    if [direction.name.lower() for direction in study.directions] != _directions(settings):
+        problems.append(
+            f"The study {settings.study!r} exists and goes for {[each.name.lower() for each in study.directions]}; this sweep "
+            f"wants {_directions(settings)}."
+        )
+    problems += [
+        f"The study {settings.study!r} exists with the {what} {there[key]}; this sweep has {wanted[key]}."
+        for key, what in ((METRICS, "metrics"), (_SPACE, "search space"))
+        if there[key] != wanted[key]
+    ]
+    if problems:
+        raise InvalidSpotRequest([*problems, "Choose another study_name, or delete that study."])
+    for key, value in wanted.items():
+        study.set_user_attr(key, value)
+    return study
+
+
+def open_study(settings: SweepSettings, *, seed: int | None = None) -> optuna.Study:
+    """Open a study that is there.
+
+    :param seed: with which its sampler is to choose; None for a study that is asked nothing.
+    :raises KeyError: there is none of this name.
+    """
+    return optuna.load_study(
+        study_name=settings.study,
+        storage=url_of(settings.storage),
+        sampler=optuna.samplers.RandomSampler() if seed is None else _sampler(settings, seed),
+        pruner=_pruner(settings.pruner),
+    )
+
+
+def distributions_of(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+    """Optuna's distributions of a search space."""
+    found: dict[str, BaseDistribution] = {}
+    for name, each in space_of(space).items():
+        if isinstance(each, Categorical):
+            found[name] = CategoricalDistribution(each.choices)
+        elif isinstance(each, Integers):
+            found[name] = IntDistribution(each.low, each.high, log=each.log)
+        else:
+            found[name] = FloatDistribution(each.low, each.high, log=isinstance(each, LogUniform))
+    return found
+
+
+def _directions(settings: SweepSettings) -> list[Literal["minimize", "maximize"]]:
+    return ["minimize" if mode == "min" else "maximize" for mode in settings.modes]
+
+
+def _sampler(settings: SweepSettings, seed: int) -> optuna.samplers.BaseSampler:
+    samplers = optuna.samplers
+    makers: dict[str, Any] = {
+        # Running trials are taken for bad ones, so that slots that ask at the same time look in different places.
+        "tpe": lambda: samplers.TPESampler(seed=seed, constant_liar=True),
+        "random": lambda: samplers.RandomSampler(seed=seed),
+        "gp": lambda: samplers.GPSampler(seed=seed),
+        "cmaes": lambda: samplers.CmaEsSampler(seed=seed),
+        "nsgaii": lambda: samplers.NSGAIISampler(seed=seed),
+        # Its points come in one order: all slots have to have the same seed.
+        "qmc": lambda: samplers.QMCSampler(seed=settings.seed),
+    }
+    sampler: optuna.samplers.BaseSampler = makers[settings.sampler]()
+    return sampler
+
+
+def _pruner(pruner: Mapping[str, Any] | None) -> optuna.pruners.BasePruner:
+    if pruner is None:
+        return optuna.pruners.NopPruner()
+    makers = {
+        "median": optuna.pruners.MedianPruner,
+        "percentile": optuna.pruners.PercentilePruner,
+        "asha": optuna.pruners.SuccessiveHalvingPruner,
+        "hyperband": optuna.pruners.HyperbandPruner,
+    }
+    arguments = {key: value for key, value in pruner.items() if key != "pruner"}
+    if pruner["pruner"] == "percentile":
+        arguments.setdefault("percentile", 25.0)
+    try:
+        made: optuna.pruners.BasePruner = makers[pruner["pruner"]](**arguments)
+    except (TypeError, ValueError) as error:
+        raise InvalidSpotRequest([f"Optuna does not take prune={dict(pruner)!r}: {error}"]) from error
+    return made
+
+
+check_pruner = _pruner
+
+
+def url_of(storage: str) -> str:
+    """The URL of a storage, by itself or from an Airflow connection.
+
+    :raises InvalidSpotRequest: the connection is not one to a database.
+    """
+    if problems := storage_problems(storage):
+        raise InvalidSpotRequest(problems)
+    if "://" in storage:
+        return storage
+    connection: Any = BaseHook.get_connection(storage)
+    if connection.conn_type not in _DRIVERS:
+        raise InvalidSpotRequest(
+            [
+                (
+                    f"The connection {storage!r} is of type {connection.conn_type!r}; a study is stored in a database: "
+                    f"{sorted(_DRIVERS)}."
+                )
+            ]
+        )
+    url = URL.create(
+        _DRIVERS[connection.conn_type],
+        username=connection.login or None,
+        password=connection.password or None,
+        host=connection.host or None,
+        port=connection.port,
+        database=connection.schema or None,
+    )
+    return url.render_as_string(hide_password=False)

@@ -1,0 +1,223 @@
+"""The sensors on the emulator, over HTTP: wait for what something else has started, publish, judge, never stop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS, TUNING_JOBS
+from airflow_spot_provider.hooks import sagemaker_spot
+from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
+from airflow_spot_provider.sensors.training import SageMakerSpotTrainingSensor
+from airflow_spot_provider.sensors.tuning import SageMakerSpotTuningSensor
+from airflow_spot_provider.training import (
+    InvalidSpotRequest,
+    MaxWaitTimeExceeded,
+    NoTrainingJobSucceeded,
+    TrainingJobNotFound,
+    WatchFailed,
+    spot_request,
+    spot_tuning_request,
+)
+from tests.integration.provider.task_instance import FakeTaskInstance
+
+pytestmark = pytest.mark.usefixtures("aws_connection")
+
+
+@pytest.fixture
+def hook() -> SageMakerSpotHook:
+    return SageMakerSpotHook(region_name="us-east-1")
+
+
+@pytest.fixture
+def ti(unique: str) -> FakeTaskInstance:
+    return FakeTaskInstance(f"manual__{unique}", task_id="wait")
+
+
+@pytest.fixture
+def train(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> Any:
+    """Start a training job, as something else than Airflow does."""
+
+    def _train(lifecycle: str = "interrupted-once", max_wait: int = 120) -> str:
+        tags = [*job_config["Tags"], {"Key": "emulator:lifecycle", "Value": lifecycle}]
+        # A MaxWait of 120 s passes in two.
+        stopping = {"StoppingCondition": {"MaxRuntimeInSeconds": 90}}
+        config = {**job_config, **stopping, "TrainingJobName": unique, "Tags": tags}
+        request = spot_request(config, max_wait=max_wait)
+        assert hook.jobs(TRAINING_JOBS).create(request)
+        return unique
+
+    return _train
+
+
+@pytest.fixture
+def tune(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> Any:
+    """Start a tuning job, as something else than Airflow does."""
+
+    def _tune(lifecycle: str = "uninterrupted") -> str:
+        members = ("RoleArn", "OutputDataConfig", "ResourceConfig", "StoppingCondition")
+        metrics = [{"Name": "loss", "Regex": "loss=(.*)"}]
+        algorithm = {**job_config["AlgorithmSpecification"], "MetricDefinitions": metrics}
+        ranges = [{"Name": "rate", "MinValue": "0.001", "MaxValue": "1"}]
+        request = spot_tuning_request(
+            {
+                "HyperParameterTuningJobName": unique,
+                "HyperParameterTuningJobConfig": {
+                    "Strategy": "Random",
+                    "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2},
+                    "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "loss"},
+                    "ParameterRanges": {"ContinuousParameterRanges": ranges},
+                },
+                "TrainingJobDefinition": {
+                    **{member: job_config[member] for member in members},
+                    "AlgorithmSpecification": algorithm,
+                },
+                "Tags": [*job_config["Tags"], {"Key": "emulator:lifecycle", "Value": lifecycle}],
+            },
+            max_wait=600,
+        )
+        assert hook.jobs(TUNING_JOBS).create(request)
+        return unique
+
+    return _tune
+
+
+def _training_sensor(job_name: str, **kwargs: Any) -> SageMakerSpotTrainingSensor:
+    arguments = {"region_name": "us-east-1", "poke_interval": 0.5, "deferrable": False, **kwargs}
+    return SageMakerSpotTrainingSensor(task_id="wait", job_name=job_name, **arguments)
+
+
+def _tuning_sensor(job_name: str, **kwargs: Any) -> SageMakerSpotTuningSensor:
+    arguments = {"region_name": "us-east-1", "poke_interval": 0.5, "deferrable": False, **kwargs}
+    return SageMakerSpotTuningSensor(task_id="wait", job_name=job_name, **arguments)
+
+
+def _deferred(sensor: Any, ti: FakeTaskInstance) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as deferral:
+        sensor.execute(ti.context)
+    return deferral.value
+
+
+def _event(deferral: TaskDeferred) -> dict[str, Any]:
+    async def _events() -> list[Any]:
+        return [event.payload async for event in deferral.trigger.run()]
+
+    [event] = asyncio.run(_events())
+    return dict(event)
+
+
+def test_training_job_is_waited_for_and_published(train: Any, ti: FakeTaskInstance) -> None:
+    job = train()
+
+    result = _training_sensor(job).execute(ti.context)
+
+    assert result == ti.xcoms["return_value"]
+    assert (result["job_name"], result["outcome"], result["interruptions"]) == (job, "Completed", 1)
+    assert ti.xcoms["savings_percent"] == result["savings_percent"]
+    assert ti.xcoms["sagemaker_training_job"]["job_name"] == job
+
+
+def test_training_job_is_waited_for_without_a_worker_and_has_no_tag_put_on_it(
+    train: Any, ti: FakeTaskInstance, hook: SageMakerSpotHook
+) -> None:
+    job = train("interrupted-twice-then-max-wait")
+    sensor = _training_sensor(job, deferrable=True, timeout=77, botocore_config={"read_timeout": 7})
+    deferral = _deferred(sensor, ti)
+    settings = deferral.trigger.serialize()[1]
+
+    event = _event(deferral)
+    with pytest.raises(MaxWaitTimeExceeded):
+        sensor.execute_complete(ti.context, event)
+
+    assert deferral.timeout is not None
+    assert deferral.timeout.total_seconds() == 77
+    assert (settings["cancel_on_kill"], settings["botocore_config"]) == (False, {"read_timeout": 7})
+    assert ti.xcoms["return_value"]["outcome"] == "MaxWaitTimeExceeded"
+    described = hook.jobs(TRAINING_JOBS).get(job)
+    tags = hook.jobs(TRAINING_JOBS).get_tags(described["TrainingJobArn"])
+    assert not any(key.startswith("airflow-spot:") for key in tags)
+
+
+def test_kill_of_the_waiting_task_leaves_the_job_alone(
+    train: Any, ti: FakeTaskInstance, hook: SageMakerSpotHook
+) -> None:
+    job = train("never-launched", max_wait=36_000)
+    sensor = _training_sensor(job, deferrable=True)
+    deferral = _deferred(sensor, ti)
+
+    asyncio.run(deferral.trigger.on_kill())
+    sensor.on_kill()
+
+    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] == "InProgress"
+    hook.jobs(TRAINING_JOBS).stop(job)
+
+
+def test_job_that_has_ended_is_not_deferred_for(train: Any, ti: FakeTaskInstance) -> None:
+    job = train("uninterrupted")
+    first = _training_sensor(job).execute(ti.context)
+
+    assert _training_sensor(job, deferrable=True).execute(ti.context) == first
+
+
+@pytest.mark.parametrize("how", ["soft_fail", "never_fail"])
+def test_outcome_that_is_not_accepted_skips_where_the_user_asks_for_that(
+    train: Any, ti: FakeTaskInstance, how: str
+) -> None:
+    job = train("failed")
+
+    with pytest.raises(AirflowSkipException, match="ended as Failed"):
+        _training_sensor(job, **{how: True}).execute(ti.context)
+
+    assert ti.xcoms["return_value"]["outcome"] == "Failed"
+    assert _training_sensor(job, accept=("Failed",)).execute(ti.context)["outcome"] == "Failed"
+
+
+def test_tuning_job_is_waited_for_and_published(tune: Any, ti: FakeTaskInstance) -> None:
+    job = tune()
+    sensor = _tuning_sensor(job, deferrable=True)
+    deferral = _deferred(sensor, ti)
+
+    result = sensor.execute_complete(ti.context, _event(deferral))
+
+    assert result == ti.xcoms["return_value"]
+    assert (result["job_name"], result["outcome"], result["jobs"]) == (job, "Completed", 2)
+    assert result["best"]["job_name"].startswith(f"{job}-")
+    assert ti.xcoms["sagemaker_tuning_job"]["job_name"] == job
+
+
+def test_tuning_job_without_success_is_published_and_raised(tune: Any, ti: FakeTaskInstance) -> None:
+    with pytest.raises(NoTrainingJobSucceeded):
+        _tuning_sensor(tune("failed")).execute(ti.context)
+
+    assert ti.xcoms["return_value"]["outcome"] == "NoJobSucceeded"
+
+
+def test_job_that_does_not_exist_is_a_clear_error(
+    ti: FakeTaskInstance, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sagemaker_spot, "NOT_FOUND_GRACE_SECONDS", 0.0)
+
+    with pytest.raises(TrainingJobNotFound, match="aws_conn_id or region_name"):
+        _training_sensor(unique).execute(ti.context)
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (None, "without an event"),
+        ({"job_name": "j", "outcome": None, "error": "no permission"}, "no permission"),
+    ],
+)
+def test_watch_that_failed_is_told(ti: FakeTaskInstance, event: dict[str, Any] | None, told: str) -> None:
+    with pytest.raises(WatchFailed, match=told):
+        _training_sensor("j").execute_complete(ti.context, event)
+
+
+def test_unknown_outcome_is_refused() -> None:
+    with pytest.raises(InvalidSpotRequest, match="accept names"):
+        _training_sensor("j", accept=("Done",))
+    with pytest.raises(InvalidSpotRequest, match="NoJobSucceeded"):
+        _tuning_sensor("j", accept="Done")

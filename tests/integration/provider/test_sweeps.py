@@ -1,0 +1,399 @@
+"""Sweeps against the emulator: each trial trained and told exactly once, wherever the slot dies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS
+from airflow_spot_provider.emulator import SageMakerEmulator
+from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
+from airflow_spot_provider.sweeps import spot_sweep
+from airflow_spot_provider.sweeps.operator import SpotTrialsOperator
+from airflow_spot_provider.sweeps.settings import SweepBudget, checked_settings
+from airflow_spot_provider.sweeps.study import create_study, distributions_of
+from airflow_spot_provider.sweeps.trials import JOB, RESULT, Trials
+from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger
+from airflow_spot_provider.training import (
+    InvalidSpotRequest,
+    LogUniform,
+    Outcome,
+    SpotTrainingError,
+    SpotTrainingResult,
+    TrainingJobFailed,
+    Uniform,
+)
+from tests.integration.provider.task_instance import FakeTaskInstance
+
+pytestmark = pytest.mark.usefixtures("aws_connection")
+
+SPACE = {"x": Uniform(-1, 1), "rate": LogUniform(1e-4, 1e-1)}
+RUN = "integration/{}/sweep"
+
+
+class _Died(BaseException):
+    """The worker's end: nothing after it runs."""
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/studies.db"
+
+
+@pytest.fixture
+def script_config(job_config: dict[str, Any]) -> dict[str, Any]:
+    """A job whose metric is read from what a shell script prints."""
+    program = "echo loss=0.5"
+    job_config["AlgorithmSpecification"] |= {
+        "ContainerEntrypoint": ["/bin/sh", "-c", program],
+        "MetricDefinitions": [{"Name": "loss", "Regex": r"loss=([0-9.]+)"}],
+    }
+    return job_config
+
+
+class Sweep:
+    """A slot, as its task would run it, try after try."""
+
+    def __init__(self, config: dict[str, Any], storage: str, run_id: str, **settings: Any) -> None:
+        self.settings = checked_settings(
+            study=run_id,
+            storage=storage,
+            space=settings.pop("space", SPACE),
+            metric="loss",
+            mode="min",
+            sampler="tpe",
+            seed=1,
+            prune=settings.pop("prune", None),
+        )
+        self.config = config
+        self.budget = settings.pop("budget", {"trials": 2})
+        self.arguments = settings
+        self.ti = FakeTaskInstance(run_id, task_id="sweep.trials")
+        self.ti.map_index = 0
+        create_study(self.settings)
+
+    def operator(self) -> SpotTrialsOperator:
+        return SpotTrialsOperator(
+            task_id="trials",
+            slot=0,
+            settings=self.settings.to_json(),
+            study=self.settings.study,
+            storage=self.settings.storage,
+            budget=self.budget,
+            config=self.config,
+            max_wait=36_000,
+            checkpoint_s3_uri="s3://integration/sweeps",
+            poll_interval=1,
+            print_log=False,
+            **{"deferrable": False, **self.arguments},
+        )
+
+    def run(self) -> dict[str, Any]:
+        return self.operator().execute(self.ti.context)
+
+    @property
+    def trials(self) -> Trials:
+        return Trials(self.settings, RUN.format(self.ti.run_id), 0)
+
+
+@pytest.fixture
+def sweep(script_config: dict[str, Any], storage: str, unique: str) -> Sweep:
+    return Sweep(script_config, storage, unique)
+
+
+def _jobs_of(emulator: SageMakerEmulator, sweep: Sweep) -> list[str]:
+    sagemaker = emulator.client("sagemaker")
+    pages = sagemaker.get_paginator("list_training_jobs").paginate(NameContains="integration-trials")
+    found = []
+    for job in (job for page in pages for job in page["TrainingJobSummaries"]):
+        tags = sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
+        if {"Key": "airflow-spot:run-id", "Value": sweep.ti.run_id} in tags:
+            found.append(job["TrainingJobName"])
+    return found
+
+
+def test_slot_trains_trials_until_the_budget_is_spent(sweep: Sweep, emulator: SageMakerEmulator) -> None:
+    summary = sweep.run()
+
+    assert summary == {"slot": 0, "trials": [0, 1], "why_it_ended": "2 trials are the budget"}
+    results = sweep.trials.results()
+    assert len(_jobs_of(emulator, sweep)) == 2
+    for trial in sweep.trials.all():
+        assert trial.state is optuna.trial.TrialState.COMPLETE
+        assert trial.value == 0.5
+        described = emulator.client("sagemaker").describe_training_job(TrainingJobName=trial.user_attrs[JOB])
+        assert {name: described["HyperParameters"][name] for name in SPACE} == {
+            name: str(value) for name, value in trial.params.items()
+        }
+        assert described["CheckpointConfig"]["S3Uri"] == f"s3://integration/sweeps/trial-{trial.number}"
+        assert sweep.ti.xcoms[f"trial_{trial.number}"] == results[trial.number].to_json()
+
+
+@pytest.mark.parametrize("where", ["_ask", "begin", "_submit", "tell", "_mark", "_release"])
+def test_slot_that_dies_anywhere_goes_on_with_its_trial(
+    sweep: Sweep, emulator: SageMakerEmulator, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    owner = SpotTrialsOperator if where in ("_submit", "_release") else Trials
+    real = getattr(owner, where)
+    times = Counter[str]()
+
+    def _dies_after(self: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = real(self, *args, **kwargs)
+        times["called"] += 1
+        if times["called"] == 1:
+            raise _Died
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, where, _dies_after)
+        with pytest.raises(_Died):
+            sweep.run()
+    sweep.ti = sweep.ti.next_try()
+    sweep.ti.map_index = 0
+
+    sweep.run()
+
+    trials = sweep.trials.all()
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE"]
+    assert sorted(trial.user_attrs[JOB] for trial in trials) == sorted(_jobs_of(emulator, sweep))
+    # Airflow has forgotten the XComs of the try before; they are published again.
+    assert {f"trial_{trial.number}" for trial in trials} <= set(sweep.ti.xcoms)
+
+
+def test_clear_of_a_waiting_slot_goes_on_with_the_same_trial(
+    sweep: Sweep, emulator: SageMakerEmulator
+) -> None:
+    sweep.config["Tags"] = [{"Key": "emulator:training-seconds", "Value": "6000"}]
+    del sweep.config["AlgorithmSpecification"]["ContainerEntrypoint"]
+    sweep.arguments["deferrable"] = True
+    with pytest.raises(TaskDeferred) as first:
+        sweep.run()
+    sweep.ti = sweep.ti.next_try()
+    sweep.ti.map_index = 0
+    with pytest.raises(TaskDeferred) as second:
+        sweep.run()
+
+    assert second.value.trigger.job_name == first.value.trigger.job_name
+    assert _jobs_of(emulator, sweep) == [first.value.trigger.job_name]
+    SageMakerSpotHook().jobs(TRAINING_JOBS).stop(first.value.trigger.job_name)
+
+
+def test_slots_that_ask_at_the_same_time_train_no_more_than_the_budget(storage: str, unique: str) -> None:
+    settings = checked_settings(
+        study=unique,
+        storage=storage,
+        space=SPACE,
+        metric="loss",
+        mode="min",
+        sampler="tpe",
+        seed=1,
+        prune=None,
+    )
+    create_study(settings)
+    slots = [Trials(settings, "run", number) for number in range(3)]
+    budget = SweepBudget(trials=2)
+    # All have looked at the budget before any of them asks.
+    asked = [slot._ask() for slot in slots]
+    assert len({str(trial.params) for trial in asked}) == 3
+    assert [slot._rank(trial.number) >= 2 for slot, trial in zip(slots, asked, strict=True)] == [
+        False,
+        False,
+        True,
+    ]
+    assert slots[0].spent().is_all(budget) == "3 trials are the budget"
+
+
+def test_failed_trials_are_told_and_only_many_in_a_row_fail_the_slot(sweep: Sweep) -> None:
+    sweep.config["AlgorithmSpecification"]["ContainerEntrypoint"] = ["/bin/sh", "-c", "exit 1"]
+    sweep.budget = {"trials": 10}
+
+    with pytest.raises(TrainingJobFailed):
+        sweep.run()
+
+    assert [trial.state.name for trial in sweep.trials.all()] == ["FAIL"] * 3
+    assert all(result.outcome is Outcome.FAILED for result in sweep.trials.results().values())
+
+
+def test_metric_that_no_job_publishes_ends_the_slot_with_those_there_are(sweep: Sweep) -> None:
+    sweep.config["AlgorithmSpecification"]["MetricDefinitions"] = [
+        {"Name": "auc", "Regex": r"loss=([0-9.]+)"}
+    ]
+    with pytest.raises(SpotTrainingError, match=r"no metric \['loss'\]; the metrics there are: \['auc'\]"):
+        sweep.run()
+
+
+def test_losing_trial_is_stopped_and_told_as_pruned(
+    script_config: dict[str, Any], storage: str, unique: str
+) -> None:
+    printed = "; ".join(f"echo loss={9 - step}" for step in range(4)) + "; sleep 600"
+    script_config["AlgorithmSpecification"]["ContainerEntrypoint"] = ["/bin/sh", "-c", printed]
+    prune = {"pruner": "median", "n_startup_trials": 1}
+    sweep = Sweep(script_config, storage, unique, prune=prune, deferrable=True)
+    good = sweep.trials
+    study = optuna.load_study(study_name=unique, storage=storage)
+    earlier = study.ask(distributions_of(sweep.settings.space))
+    for step in range(4):
+        earlier.report(1.0, step)
+    study.tell(earlier, 1.0)
+    with pytest.raises(TaskDeferred) as deferred:
+        sweep.run()
+    path, arguments = deferred.value.trigger.serialize()
+    assert path.endswith("SpotTrialTrigger")
+
+    async def _events() -> list[Any]:
+        return [event async for event in SpotTrialTrigger(**arguments).run()]
+
+    events = asyncio.run(_events())
+
+    assert events[0].payload == {"job_name": arguments["job_name"], "outcome": "Stopped"}
+    operator = sweep.operator()
+    sweep.budget = {"trials": 1}
+    operator.budget = {"trials": 1}
+    operator.execute_complete(sweep.ti.context, events[0].payload)
+    (trial,) = good.all()
+    assert trial.state is optuna.trial.TrialState.PRUNED
+    assert trial.value == 9.0 - max(trial.intermediate_values)
+    assert good.results()[trial.number].billable_seconds is not None
+    assert good.spent().billable_seconds > 0
+
+
+def test_steps_that_were_told_are_not_told_again(storage: str, unique: str) -> None:
+    settings = checked_settings(
+        study=unique,
+        storage=storage,
+        space=SPACE,
+        metric="loss",
+        mode="min",
+        sampler="random",
+        seed=1,
+        prune="median",
+    )
+    create_study(settings)
+    trials = Trials(settings, "run", 0)
+    trial = trials.next(SweepBudget(trials=1))
+    assert trial is not None
+    assert trials.report(trial.number, [(0, 1.0), (1, 0.5)]) is None
+    assert trials.report(trial.number, [(0, 9.0), (1, 9.0), (2, 0.2)]) is None
+    assert trials.all()[0].intermediate_values == {0: 1.0, 1: 0.5, 2: 0.2}
+
+
+def test_trial_is_told_once(storage: str, unique: str) -> None:
+    settings = checked_settings(
+        study=unique,
+        storage=storage,
+        space=SPACE,
+        metric="loss",
+        mode="min",
+        sampler="random",
+        seed=1,
+        prune=None,
+    )
+    create_study(settings)
+    trials = Trials(settings, "run", 0)
+    trial = trials.next(SweepBudget(trials=1))
+    assert trial is not None
+    result = SpotTrainingResult(job_name="j", job_arn="a", outcome=Outcome.COMPLETED, metrics={"loss": 0.25})
+    assert trials.tell(trial, result).name == "COMPLETE"
+    later = result.model_copy(update={"metrics": {"loss": 7.0}})
+    assert trials.tell(trial, later).name == "COMPLETE"
+    assert trials.all()[0].value == 0.25
+    assert '"loss": 0.25' in trials.all()[0].user_attrs[RESULT]
+
+
+def test_budget_of_seconds_counts_what_runs(storage: str, unique: str) -> None:
+    settings = checked_settings(
+        study=unique,
+        storage=storage,
+        space=SPACE,
+        metric="loss",
+        mode="min",
+        sampler="random",
+        seed=1,
+        prune=None,
+    )
+    create_study(settings)
+    budget = SweepBudget(billable_seconds=250)
+    slots = [Trials(settings, "run", number) for number in range(2)]
+    result = SpotTrainingResult(
+        job_name="j",
+        job_arn="a",
+        outcome=Outcome.COMPLETED,
+        metrics={"loss": 0.25},
+        training_seconds=500,
+        billable_seconds=100,
+    )
+    first = slots[0].next(budget)
+    assert first is not None
+    slots[0].tell(first, result)
+    assert slots[0].next(budget) is not None  # 100 spent
+    assert slots[1].next(budget) is not None  # 100 spent, 100 expected of the one that runs
+    assert slots[1].spent().is_all(budget) == "100 billable seconds, and 2 trials that run, are the budget"
+
+
+def test_study_of_another_kind_under_the_same_name_is_refused(storage: str, unique: str) -> None:
+    arguments: dict[str, Any] = {
+        "study": unique, "storage": storage, "space": SPACE, "metric": "loss", "mode": "min", "sampler": "tpe",
+        "seed": 1, "prune": None,
+    }  # fmt: skip
+    create_study(checked_settings(**arguments))
+    create_study(checked_settings(**arguments))
+    with pytest.raises(InvalidSpotRequest, match=r"goes for \['minimize'\]; this sweep wants \['maximize'\]"):
+        create_study(checked_settings(**{**arguments, "mode": "max"}))
+    with pytest.raises(InvalidSpotRequest, match=r"(?s)with the search space.*Choose another study_name"):
+        create_study(checked_settings(**{**arguments, "space": {"x": Uniform(0, 1)}}))
+    with pytest.raises(InvalidSpotRequest, match="with the metrics"):
+        create_study(checked_settings(**{**arguments, "metric": "auc"}))
+
+
+@pytest.fixture
+def dag() -> Iterator[DAG]:
+    with DAG("sweeps", schedule=None) as dag:
+        yield dag
+
+
+@pytest.mark.usefixtures("dag")
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"space": {}}, "search space"),
+        ({"space": {"x": {"distribution": "normal"}}}, "distribution of 'x'"),
+        ({"space": {"x": {"distribution": "uniform", "low": 2, "high": 1}}}, "low may be at most high"),
+        ({"mode": "most"}, "mode is 'most'"),
+        ({"metric": ["a", "b"]}, "as many modes"),
+        ({"metric": "auc"}, r"No job will publish \['auc'\].*\['loss'\]"),
+        ({"sampler": "annealing"}, "sampler is 'annealing'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"prune": "never"}, "prune is 'never'"),
+        ({"prune": {"pruner": "median", "patience": 1}}, "Optuna does not take prune="),
+        ({"metric": ["loss", "auc"], "mode": ["min", "max"], "prune": "median"}, "with one only"),
+        ({"storage": "postgresql://me:secret@db/studies"}, "URL with a password"),
+        ({"storage": ""}, "storage is ''"),
+        ({"budget": {}}, "no budget"),
+        ({"budget": {"trials": 0}}, "trials are 0"),
+        ({"budget": {"billable_seconds": 0}}, "billable_seconds is 0"),
+        ({"budget": {"money": 5}}, "goes with price_per_hour"),
+        ({"budget": {"jobs": 5}}, "budget is {'jobs': 5}"),
+        ({"slots": 0}, "slots is 0"),
+        ({"max_failures": 0}, "max_failures is 0"),
+        ({"max_wait": None}, "There is no MaxWait"),
+        ({"managed_spot": False}, "without managed spot training"),
+    ],
+)
+def test_what_is_wrong_with_a_sweep_is_said_at_dag_parse(
+    script_config: dict[str, Any], changes: dict[str, Any], said: str
+) -> None:
+    arguments: dict[str, Any] = {
+        "space": SPACE, "metric": "loss", "mode": "min", "storage": "sqlite:///x.db", "budget": {"trials": 1},
+        "max_wait": 700,
+    }  # fmt: skip
+    with pytest.raises(InvalidSpotRequest, match=said) as raised:
+        spot_sweep("sweep", script_config, **{**arguments, **changes})
+    assert "secret" not in str(raised.value)

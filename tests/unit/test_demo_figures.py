@@ -1,0 +1,109 @@
+"""What the demo writes down of a DAG run: the result of each training job once, wherever it was published."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from airflow_spot_provider.demo.local_airflow import XComEntry
+from airflow_spot_provider.demo.published import tell_results
+from airflow_spot_provider.training import Outcome, SpotTrainingResult
+
+ARN = "arn:aws:sagemaker:us-east-1:123456789012"
+REPORT = {"savings_percent": 50.0, "jobs": 3}
+
+
+def a_result(name: str) -> dict[str, Any]:
+    result = SpotTrainingResult(
+        job_name=name,
+        job_arn=f"{ARN}:training-job/{name}",
+        outcome=Outcome.COMPLETED,
+        training_seconds=100,
+        billable_seconds=50,
+        savings_percent=50.0,
+        metrics={"accuracy": 0.9},
+    )
+    return result.to_json()
+
+
+class StandIn:
+    """The Airflow and the SageMaker of a DAG run that is over."""
+
+    def __init__(self, xcoms: dict[XComEntry, Any], members: dict[str, list[str]] | None = None) -> None:
+        self._xcoms = xcoms
+        self._members = members or {}
+
+    def xcoms(self, _dag_id: str, _run_id: str) -> list[XComEntry]:
+        return list(reversed(self._xcoms))
+
+    def xcom(
+        self, _dag_id: str, _run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1
+    ) -> Any:
+        return self._xcoms.get(XComEntry(task_id, map_index, key))
+
+    def run_state(self, _dag_id: str, _run_id: str) -> str:
+        return "success"
+
+    def client(self, _service: str) -> StandIn:
+        return self
+
+    def get_paginator(self, _operation: str) -> StandIn:
+        return self
+
+    def paginate(self, *, HyperParameterTuningJobName: str, **_arguments: str) -> Any:  # noqa: N803 - SageMaker's name
+        names = self._members[HyperParameterTuningJobName]
+        return [{"TrainingJobSummaries": [{"TrainingJobName": name}]} for name in names]
+
+    def describe_training_job(self, *, TrainingJobName: str) -> dict[str, Any]:  # noqa: N803 - SageMaker's name
+        return {
+            "TrainingJobName": TrainingJobName,
+            "TrainingJobArn": f"{ARN}:training-job/{TrainingJobName}",
+            "TrainingJobStatus": "Completed",
+            "SecondaryStatus": "Completed",
+            "SecondaryStatusTransitions": [],
+        }
+
+
+def figures_of(stand_in: StandIn) -> dict[str, Any]:
+    arguments: Any = (stand_in, stand_in)
+    return tell_results(Console(quiet=True), *arguments, "dag", "run")
+
+
+def test_each_job_is_written_down_once_in_the_order_of_tasks_and_map_indexes() -> None:
+    xcoms = {
+        XComEntry("train", 0, "return_value"): a_result("a"),
+        XComEntry("train", 1, "return_value"): a_result("b"),
+        XComEntry("train", 1, "savings_percent"): 50.0,
+        XComEntry("train_best_of", -1, "return_value"): a_result("b"),
+        XComEntry("slot", 0, "trial_2"): a_result("c"),
+        XComEntry("slot", 0, "spot_progress"): {"job_name": "c", "status": "Completed"},
+        XComEntry("report", -1, "return_value"): REPORT,
+    }
+
+    figures = figures_of(StandIn(xcoms))
+
+    assert figures["state"] == "success"
+    assert figures["report"] == REPORT
+    assert [result["job_name"] for result in figures["results"]] == ["c", "a", "b"]
+    assert figures["results"][1] == a_result("a")
+
+
+def test_training_jobs_of_a_tuning_job_are_described_one_by_one() -> None:
+    tuned = {
+        "job_name": "tuning",
+        "job_arn": f"{ARN}:hyper-parameter-tuning-job/tuning",
+        "outcome": "Completed",
+    }
+    xcoms = {XComEntry("tune", -1, "return_value"): tuned}
+
+    figures = figures_of(StandIn(xcoms, {"tuning": ["t-1", "t-2"]}))
+
+    assert [result["job_name"] for result in figures["results"]] == ["t-1", "t-2"]
+    assert figures["report"] is None
+
+
+@pytest.mark.parametrize("value", [{"job_arn": f"{ARN}:processing-job/p"}, ["job_arn"], "job_arn", None])
+def test_xcoms_of_others_are_passed_over(value: Any) -> None:
+    assert figures_of(StandIn({XComEntry("other", -1, "return_value"): value}))["results"] == []
