@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -210,7 +211,8 @@ def metric_regex(config: Any, metric: str) -> str | None:
 def check_metrics(config: Any, settings: SweepSettings) -> None:
     """Hold the objectives against the config's MetricDefinitions.
 
-    :raises InvalidSpotRequest: one is not defined there; or, with a pruner, there are no definitions at all.
+    :raises InvalidSpotRequest: one is not defined there; or, with a pruner, there are no definitions at all, or the regular
+        expression is none that Python takes.
     """
     algorithm = config.get("AlgorithmSpecification") if isinstance(config, Mapping) else None
     if not isinstance(algorithm, Mapping):
@@ -228,3 +230,16 @@ def check_metrics(config: Any, settings: SweepSettings) -> None:
                 )
             ]
         )
+    if settings.pruner is not None:
+        regex = metric_regex(config, settings.metrics[0]) or ""
+        try:
+            re.compile(regex)
+        except re.error as error:
+            raise InvalidSpotRequest(
+                [
+                    (
+                        f"The Regex of {settings.metrics[0]!r} is {regex!r}, which reads no value for the pruner: {error}. Write it "
+                        "so that SageMaker and Python both take it."
+                    )
+                ]
+            ) from error

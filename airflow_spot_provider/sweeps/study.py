@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -14,21 +14,33 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import FrozenTrial
 from sqlalchemy import URL
 
 from airflow_spot_provider.sweeps.settings import SweepSettings, storage_problems
 from airflow_spot_provider.training import InvalidSpotRequest
-from airflow_spot_provider.training.hyperparameters import Categorical, Integers, LogUniform, space_of
+from airflow_spot_provider.training.hyperparameters import (
+    Categorical,
+    Integers,
+    LogUniform,
+    hyperparameter_samples,
+    space_of,
+)
 
 _SPACE, METRICS = "airflow-spot:space", "airflow-spot:metrics"
 _DRIVERS = {"postgres": "postgresql", "mysql": "mysql", "sqlite": "sqlite"}
+_STARTING_POINTS = 8
+"""A power of two: only so many of Sobol's points are balanced."""
 
 
 def create_study(settings: SweepSettings) -> optuna.Study:
     """Open the study, made anew if it is not there.
 
-    :raises InvalidSpotRequest: there is one of this name with other objectives or another space.
+    :raises InvalidSpotRequest: there is one of this name with other objectives or another space; the sampler or the pruner cannot
+        be made, for want of a package say.
     """
+    _sampler(settings, settings.seed)
+    _pruner(settings.pruner)
     study = optuna.create_study(
         study_name=settings.study,
         storage=url_of(settings.storage),
@@ -90,8 +102,9 @@ def _directions(settings: SweepSettings) -> list[Literal["minimize", "maximize"]
 def _sampler(settings: SweepSettings, seed: int) -> optuna.samplers.BaseSampler:
     samplers = optuna.samplers
     makers: dict[str, Any] = {
-        # Running trials are taken for bad ones, so that slots that ask at the same time look in different places.
-        "tpe": lambda: samplers.TPESampler(seed=seed, constant_liar=True),
+        "tpe": lambda: _SpreadTPESampler(
+            hyperparameter_samples(settings.space, _STARTING_POINTS, seed=settings.seed, method="sobol"), seed
+        ),
         "random": lambda: samplers.RandomSampler(seed=seed),
         "gp": lambda: samplers.GPSampler(seed=seed),
         "cmaes": lambda: samplers.CmaEsSampler(seed=seed),
@@ -99,8 +112,52 @@ def _sampler(settings: SweepSettings, seed: int) -> optuna.samplers.BaseSampler:
         # Its points come in one order: all slots have to have the same seed.
         "qmc": lambda: samplers.QMCSampler(seed=settings.seed),
     }
-    sampler: optuna.samplers.BaseSampler = makers[settings.sampler]()
+    try:
+        sampler: optuna.samplers.BaseSampler = makers[settings.sampler]()
+    except ImportError as error:
+        raise InvalidSpotRequest(
+            [
+                (
+                    f"Optuna's sampler {settings.sampler!r} takes a package that is not installed here ({error}). Install it "
+                    "where tasks run, or choose another sampler."
+                )
+            ]
+        ) from error
     return sampler
+
+
+class _SpreadTPESampler(optuna.samplers.TPESampler):
+    """TPE whose first trials are spread over the space, where Optuna's are drawn at random.
+
+    Slots that start together then look in different places, whichever of them asks first. Later on TPE takes running trials for
+    bad ones (constant liar), to the same end.
+
+    :param points: of the first trials, by their number.
+    """
+
+    def __init__(self, points: Sequence[Mapping[str, Any]], seed: int) -> None:
+        super().__init__(seed=seed, n_startup_trials=len(points), constant_liar=True)
+        self._points = points
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """What is chosen together."""
+        if trial.number < len(self._points):
+            return {}
+        return super().infer_relative_search_space(study, trial)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """What is chosen by itself."""
+        if trial.number < len(self._points):
+            return self._points[trial.number][param_name]
+        return super().sample_independent(study, trial, param_name, param_distribution)
 
 
 def _pruner(pruner: Mapping[str, Any] | None) -> optuna.pruners.BasePruner:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from airflow.triggers.base import TriggerEvent
@@ -16,6 +15,9 @@ from airflow_spot_provider.hooks.sagemaker_spot import LOG_GROUP
 from airflow_spot_provider.sweeps.settings import SweepSettings
 from airflow_spot_provider.sweeps.trials import Trials
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
+
+_LATE = 60_000
+"""Milliseconds that a line of the log may come after later ones."""
 
 
 class SpotTrialTrigger(SageMakerSpotTrainingTrigger):
@@ -71,11 +73,13 @@ class SpotTrialTrigger(SageMakerSpotTrainingTrigger):
         """Report what is new every ``poll_interval``; stop the job once the trial has lost."""
         if self.metric_regex is None:
             return
+        printed = _Printed(self.job_name, re.compile(self.metric_regex))
         trouble = ""
         while True:
             await asyncio.sleep(self.poll_interval)
             try:
-                step = await self._losing_step()
+                await printed.read_on(self.watcher().line("logs").call)
+                step = await asyncio.to_thread(self._report, list(enumerate(printed.values)))
             except Exception as error:  # noqa: BLE001 - a trial that cannot be judged trains to its end
                 if trouble != (trouble := code_of(error)):
                     self.logger().warning("Trial %s cannot be judged just now (%r).", self.number, error)
@@ -92,38 +96,49 @@ class SpotTrialTrigger(SageMakerSpotTrainingTrigger):
                     await asyncio.to_thread(self.hook().jobs(self.kind).stop, self.job_name)
                 return
 
-    async def _losing_step(self) -> int | None:
-        values = await self._values()
-        return await asyncio.to_thread(self._report, list(enumerate(values)))
-
     def _report(self, values: list[tuple[int, float]]) -> int | None:
         """In a thread: Optuna's storage blocks."""
         trials = Trials(SweepSettings.from_json(self.settings), self.run_key)
         return trials.report(self.number, values)
 
-    async def _values(self) -> list[float]:
-        """The metric's values so far, in the order in which they were printed."""
-        assert self.metric_regex is not None
-        read = partial(
-            self.watcher().line("logs").call,
-            "filter_log_events",
-            patient=False,
-            logGroupName=LOG_GROUP,
-            logStreamNamePrefix=f"{self.job_name}/",
-        )
-        values: list[float] = []
-        members: dict[str, Any] = {}
+
+class _Printed:
+    """The metric's values that a job has printed so far, in order. Reads on where it ended, so that a long log is read once."""
+
+    def __init__(self, job_name: str, regex: re.Pattern[str]) -> None:
+        self.values: list[float] = []
+        self._job_name = job_name
+        self._regex = regex
+        self._newest = 0
+        self._seen: dict[str, int] = {}
+
+    async def read_on(self, call: Callable[..., Awaitable[dict[str, Any]]]) -> None:
+        """Read what is new."""
+        members: dict[str, Any] = {
+            "logGroupName": LOG_GROUP,
+            "logStreamNamePrefix": f"{self._job_name}/",
+            "startTime": max(0, self._newest - _LATE),
+        }
         while True:
             try:
-                answer = await read(**members)
+                answer = await call("filter_log_events", patient=False, **members)
             except Exception as error:
                 if code_of(error) == "ResourceNotFoundException":
-                    return values  # the job has not logged yet
+                    return  # the job has not logged yet
                 raise
             for event in answer.get("events") or ():
-                if found := re.search(self.metric_regex, event["message"]):
-                    with suppress(ValueError):
-                        values.append(float(found.group(1)))
+                self._take(event)
             if not answer.get("nextToken"):
-                return values
+                break
             members["nextToken"] = answer["nextToken"]
+        since = self._newest - _LATE
+        self._seen = {event: at for event, at in self._seen.items() if at >= since}
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        if event["eventId"] in self._seen:
+            return
+        self._seen[event["eventId"]] = event["timestamp"]
+        self._newest = max(self._newest, event["timestamp"])
+        if found := self._regex.search(event["message"]):
+            with suppress(ValueError):
+                self.values.append(float(found.group(1)))

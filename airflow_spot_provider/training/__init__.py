@@ -47,7 +47,7 @@ from airflow_spot_provider.training.result import Attempt, SpotTrainingResult, p
 from airflow_spot_provider.training.savings import Savings, savings_percent
 from airflow_spot_provider.training.tuning_outcome import TuningOutcome
 from airflow_spot_provider.training.tuning_request import on_demand_tuning_request, spot_tuning_request
-from airflow_spot_provider.training.tuning_result import BestTrainingJob, SpotTuningResult, tuning_progress_of
+from airflow_spot_provider.training.tuning_result import SpotTuningResult, tuning_progress_of
 
 __all__ = [
     "Attempt",

@@ -81,6 +81,7 @@ Written by `make bench`; change the benchmark, not this page.
 
 How much it costs to wait for many training jobs in one triggerer: with the stock `SageMakerTrigger`, with ours, and with a
 trigger that does nothing, which shows what Airflow itself takes. Machines differ; the ratios are the result.
+Searches have [figures of their own](benchmarks-sweeps.md).
 
 Measured on {bench["date"]}: {host["cpu"]}, {host["cores"]} cores, {host["memory_gb"]} GB, {host["system"]}, Python {host["python"]};
 {packages}. Interval {bench["interval_seconds"]} s, {1_000 * bench["latency_seconds"]:.0f} ms latency a call.

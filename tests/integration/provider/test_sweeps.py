@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,10 @@ from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.sweeps import spot_sweep
 from airflow_spot_provider.sweeps.operator import SpotTrialsOperator
-from airflow_spot_provider.sweeps.settings import SweepBudget, checked_settings
+from airflow_spot_provider.sweeps.settings import SweepBudget, SweepSettings, checked_settings
 from airflow_spot_provider.sweeps.study import create_study, distributions_of
 from airflow_spot_provider.sweeps.trials import JOB, RESULT, Trials
-from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger
+from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger, _Printed
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
     LogUniform,
@@ -63,16 +64,7 @@ class Sweep:
     """A slot, as its task would run it, try after try."""
 
     def __init__(self, config: dict[str, Any], storage: str, run_id: str, **settings: Any) -> None:
-        self.settings = checked_settings(
-            study=run_id,
-            storage=storage,
-            space=settings.pop("space", SPACE),
-            metric="loss",
-            mode="min",
-            sampler="tpe",
-            seed=1,
-            prune=settings.pop("prune", None),
-        )
+        self.settings = _settings(run_id, storage, sampler="tpe", prune=settings.pop("prune", None))
         self.config = config
         self.budget = settings.pop("budget", {"trials": 2})
         self.arguments = settings
@@ -102,6 +94,13 @@ class Sweep:
     @property
     def trials(self) -> Trials:
         return Trials(self.settings, RUN.format(self.ti.run_id), 0)
+
+
+def _settings(study: str, storage: str, **changes: Any) -> SweepSettings:
+    arguments: dict[str, Any] = {
+        "space": SPACE, "metric": "loss", "mode": "min", "sampler": "random", "seed": 1, "prune": None,
+    }  # fmt: skip
+    return checked_settings(study=study, storage=storage, **{**arguments, **changes})
 
 
 @pytest.fixture
@@ -187,16 +186,7 @@ def test_clear_of_a_waiting_slot_goes_on_with_the_same_trial(
 
 
 def test_slots_that_ask_at_the_same_time_train_no_more_than_the_budget(storage: str, unique: str) -> None:
-    settings = checked_settings(
-        study=unique,
-        storage=storage,
-        space=SPACE,
-        metric="loss",
-        mode="min",
-        sampler="tpe",
-        seed=1,
-        prune=None,
-    )
+    settings = _settings(unique, storage, sampler="tpe")
     create_study(settings)
     slots = [Trials(settings, "run", number) for number in range(3)]
     budget = SweepBudget(trials=2)
@@ -235,6 +225,7 @@ def test_losing_trial_is_stopped_and_told_as_pruned(
 ) -> None:
     printed = "; ".join(f"echo loss={9 - step}" for step in range(4)) + "; sleep 600"
     script_config["AlgorithmSpecification"]["ContainerEntrypoint"] = ["/bin/sh", "-c", printed]
+    script_config["StoppingCondition"] = {"MaxRuntimeInSeconds": 30_000}
     prune = {"pruner": "median", "n_startup_trials": 1}
     sweep = Sweep(script_config, storage, unique, prune=prune, deferrable=True)
     good = sweep.trials
@@ -266,16 +257,7 @@ def test_losing_trial_is_stopped_and_told_as_pruned(
 
 
 def test_steps_that_were_told_are_not_told_again(storage: str, unique: str) -> None:
-    settings = checked_settings(
-        study=unique,
-        storage=storage,
-        space=SPACE,
-        metric="loss",
-        mode="min",
-        sampler="random",
-        seed=1,
-        prune="median",
-    )
+    settings = _settings(unique, storage, prune="median")
     create_study(settings)
     trials = Trials(settings, "run", 0)
     trial = trials.next(SweepBudget(trials=1))
@@ -286,16 +268,7 @@ def test_steps_that_were_told_are_not_told_again(storage: str, unique: str) -> N
 
 
 def test_trial_is_told_once(storage: str, unique: str) -> None:
-    settings = checked_settings(
-        study=unique,
-        storage=storage,
-        space=SPACE,
-        metric="loss",
-        mode="min",
-        sampler="random",
-        seed=1,
-        prune=None,
-    )
+    settings = _settings(unique, storage)
     create_study(settings)
     trials = Trials(settings, "run", 0)
     trial = trials.next(SweepBudget(trials=1))
@@ -308,17 +281,60 @@ def test_trial_is_told_once(storage: str, unique: str) -> None:
     assert '"loss": 0.25' in trials.all()[0].user_attrs[RESULT]
 
 
+def test_slots_start_spread_over_the_space(storage: str, unique: str) -> None:
+    settings = _settings(unique, storage, space={"x": Uniform(0, 1)}, sampler="tpe")
+    create_study(settings)
+    slots = [Trials(settings, "run", number) for number in range(8)]
+    started = [slot.next(SweepBudget(trials=8)) for slot in slots]
+    # Each eighth of the space has one: no two slots look in the same place.
+    assert sorted(int(trial.params["x"] * 8) for trial in started if trial) == list(range(8))
+
+
+def test_sampler_whose_package_is_missing_is_said_before_anything_is_submitted(
+    storage: str, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optuna.samplers, "CmaEsSampler", _not_installed)
+    with pytest.raises(InvalidSpotRequest, match=r"sampler 'cmaes' takes a package.*No module named 'cmaes'"):
+        create_study(_settings(unique, storage, sampler="cmaes"))
+    assert optuna.get_all_study_names(storage) == []
+
+
+def _not_installed(**_: Any) -> None:
+    raise ImportError("No module named 'cmaes'")
+
+
+def test_log_is_read_on_from_where_it_ended_with_lines_that_come_late() -> None:
+    log: list[dict[str, Any]] = []
+    asked: list[int] = []
+
+    async def _call(operation: str, *, patient: bool, **members: Any) -> dict[str, Any]:
+        assert (operation, patient) == ("filter_log_events", False)
+        asked.append(members["startTime"])
+        found = [event for event in log if event["timestamp"] >= members["startTime"]]
+        at = int(members.get("nextToken", 0))
+        return {"events": found[at : at + 2], **({"nextToken": str(at + 2)} if at + 2 < len(found) else {})}
+
+    def _print(number: int, at: int, message: str) -> None:
+        log.append({"eventId": str(number), "timestamp": at, "message": message})
+
+    printed = _Printed("job", re.compile("loss=(.*)"))
+    _print(0, 1_000_000, "loss=9")
+    _print(1, 1_000_000, "epoch 1")
+    _print(2, 1_000_500, "loss=8")
+    asyncio.run(printed.read_on(_call))
+    assert printed.values == [9, 8]
+    _print(3, 1_000_400, "loss=7")  # late
+    _print(4, 2_000_000, "loss=not yet")
+    _print(5, 2_000_000, "loss=6")
+    asyncio.run(printed.read_on(_call))
+    asyncio.run(printed.read_on(_call))
+    assert printed.values == [9, 8, 7, 6]
+    assert asked[0] == 0
+    assert asked[-1] == 2_000_000 - 60_000
+
+
 def test_budget_of_seconds_counts_what_runs(storage: str, unique: str) -> None:
-    settings = checked_settings(
-        study=unique,
-        storage=storage,
-        space=SPACE,
-        metric="loss",
-        mode="min",
-        sampler="random",
-        seed=1,
-        prune=None,
-    )
+    settings = _settings(unique, storage)
     create_study(settings)
     budget = SweepBudget(billable_seconds=250)
     slots = [Trials(settings, "run", number) for number in range(2)]
@@ -339,18 +355,14 @@ def test_budget_of_seconds_counts_what_runs(storage: str, unique: str) -> None:
 
 
 def test_study_of_another_kind_under_the_same_name_is_refused(storage: str, unique: str) -> None:
-    arguments: dict[str, Any] = {
-        "study": unique, "storage": storage, "space": SPACE, "metric": "loss", "mode": "min", "sampler": "tpe",
-        "seed": 1, "prune": None,
-    }  # fmt: skip
-    create_study(checked_settings(**arguments))
-    create_study(checked_settings(**arguments))
+    create_study(_settings(unique, storage))
+    create_study(_settings(unique, storage))
     with pytest.raises(InvalidSpotRequest, match=r"goes for \['minimize'\]; this sweep wants \['maximize'\]"):
-        create_study(checked_settings(**{**arguments, "mode": "max"}))
+        create_study(_settings(unique, storage, mode="max"))
     with pytest.raises(InvalidSpotRequest, match=r"(?s)with the search space.*Choose another study_name"):
-        create_study(checked_settings(**{**arguments, "space": {"x": Uniform(0, 1)}}))
+        create_study(_settings(unique, storage, space={"x": Uniform(0, 1)}))
     with pytest.raises(InvalidSpotRequest, match="with the metrics"):
-        create_study(checked_settings(**{**arguments, "metric": "auc"}))
+        create_study(_settings(unique, storage, metric="auc"))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from airflow_spot_provider.training import hyperparameter_grid
 
 with DAG("fan_out_test", schedule=None) as dag:
     train = SageMakerSpotTrainingOperator.partial(
-        task_id="train", config={config!r}, max_wait=700, poll_interval=1, print_log=False,
+        task_id="train", config={config!r}, max_wait=36_000, poll_interval=1, print_log=False,
         publish_hyperparameters=["rate"],
     ).expand(hyperparameters=hyperparameter_grid({{"rate": [0.1, 0.01]}}))
     savings_of(train.output)
@@ -51,7 +51,7 @@ def runs(emulator: SageMakerEmulator, tmp_path_factory: pytest.TempPathFactory) 
         "AlgorithmSpecification": {"TrainingImage": "local/image:1", "TrainingInputMode": "File"},
         "OutputDataConfig": {"S3OutputPath": "s3://integration/output"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 14_400},
         "Tags": [
             {"Key": "emulator:training-seconds", "Value": "60"},
             {"Key": "emulator:lifecycle", "Value": "interrupted-once"},
