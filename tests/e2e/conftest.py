@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -34,11 +35,61 @@ def airflow(emulator: SageMakerEmulator, tmp_path_factory: pytest.TempPathFactor
     environment = {
         "AIRFLOW_CONN_AWS_DEFAULT": emulator.airflow_connection(),
         "AIRFLOW_VAR_SPOT_TRAINING_BUCKET": BUCKET,
+        "AIRFLOW_VAR_SPOT_TRAINING_FOLDER": str(root),
         "AIRFLOW_VAR_SPOT_TRAINING_ROLE_ARN": "arn:aws:iam::123456789012:role/e2e",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        # What a killed scheduler's workers were running is taken over by this check, not by their missing heartbeats.
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
     }
     with LocalAirflow(root / "home", dags, environment=environment, components=SEPARATE) as running:
         yield running
+
+
+class Run:
+    """A run of a DAG, asked over the REST API."""
+
+    def __init__(self, airflow: LocalAirflow, dag_id: str, run_id: str) -> None:
+        self._airflow = airflow
+        self._dag_id, self._run_id = dag_id, run_id
+
+    @property
+    def _path(self) -> str:
+        return f"/dags/{self._dag_id}/dagRuns/{self._run_id}/taskInstances"
+
+    def start(self) -> str:
+        """Start it, and give the state in which it ended."""
+        self._airflow.trigger(self._dag_id, self._run_id)
+        return self.end()
+
+    def end(self) -> str:
+        def _ended() -> str | None:
+            state = self._airflow.run_state(self._dag_id, self._run_id)
+            return state if state in ("success", "failed") else None
+
+        return str(self._airflow.wait_for(_ended, what="the run to end", timeout=240))
+
+    def members(self, task_id: str) -> list[dict[str, Any]]:
+        """The members of a mapped task, by map index."""
+        listed = self._airflow.get(self._path, limit=100)["task_instances"]
+        return sorted((ti for ti in listed if ti["task_id"] == task_id), key=lambda ti: ti["map_index"])
+
+    def result(self, task_id: str, map_index: int = -1) -> Any:
+        """What a task returned."""
+        path = f"{self._path}/{task_id}/xcomEntries/return_value"
+        return self._airflow.get(path, map_index=map_index, deserialize="true")["value"]
+
+    def results(self, task_id: str) -> list[Any]:
+        """What the members of a mapped task returned."""
+        return [self.result(task_id, ti["map_index"]) for ti in self.members(task_id)]
+
+    def log(self, task_id: str, map_index: int) -> str:
+        path = f"{self._path}/{task_id}/logs/1"
+        return json.dumps(self._airflow.get(path, map_index=map_index, full_content="true"))
+
+    def clear(self, task_id: str, map_index: int) -> None:
+        """Have one member of a mapped task tried again."""
+        body = {"dag_run_id": self._run_id, "task_ids": [[task_id, map_index]], "dry_run": False}
+        self._airflow.post(f"/dags/{self._dag_id}/clearTaskInstances", {**body, "only_failed": False})
 
 
 @pytest.fixture

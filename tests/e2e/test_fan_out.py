@@ -10,57 +10,11 @@ import pytest
 
 from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from airflow_spot_provider.emulator import SageMakerEmulator
+from tests.e2e.conftest import Run
 
 pytestmark = pytest.mark.e2e
 
 QUOTA = "ml.c5.9xlarge for spot training job usage"
-
-
-class Run:
-    """A run of a DAG, asked over the REST API."""
-
-    def __init__(self, airflow: LocalAirflow, dag_id: str, run_id: str) -> None:
-        self._airflow = airflow
-        self._dag_id, self._run_id = dag_id, run_id
-
-    @property
-    def _path(self) -> str:
-        return f"/dags/{self._dag_id}/dagRuns/{self._run_id}/taskInstances"
-
-    def start(self) -> str:
-        """Start it, and give the state in which it ended."""
-        self._airflow.trigger(self._dag_id, self._run_id)
-        return self.end()
-
-    def end(self) -> str:
-        def _ended() -> str | None:
-            state = self._airflow.run_state(self._dag_id, self._run_id)
-            return state if state in ("success", "failed") else None
-
-        return str(self._airflow.wait_for(_ended, what="the run to end", timeout=240))
-
-    def members(self, task_id: str) -> list[dict[str, Any]]:
-        """The members of a mapped task, by map index."""
-        listed = self._airflow.get(self._path, limit=100)["task_instances"]
-        return sorted((ti for ti in listed if ti["task_id"] == task_id), key=lambda ti: ti["map_index"])
-
-    def result(self, task_id: str, map_index: int = -1) -> Any:
-        """What a task returned."""
-        path = f"{self._path}/{task_id}/xcomEntries/return_value"
-        return self._airflow.get(path, map_index=map_index, deserialize="true")["value"]
-
-    def results(self, task_id: str) -> list[Any]:
-        """What the members of a mapped task returned."""
-        return [self.result(task_id, ti["map_index"]) for ti in self.members(task_id)]
-
-    def log(self, task_id: str, map_index: int) -> str:
-        path = f"{self._path}/{task_id}/logs/1"
-        return json.dumps(self._airflow.get(path, map_index=map_index, full_content="true"))
-
-    def clear(self, task_id: str, map_index: int) -> None:
-        """Have one member of a mapped task tried again."""
-        body = {"dag_run_id": self._run_id, "task_ids": [[task_id, map_index]], "dry_run": False}
-        self._airflow.post(f"/dags/{self._dag_id}/clearTaskInstances", {**body, "only_failed": False})
 
 
 def test_members_wait_their_turn_and_the_one_that_failed_is_tried_again_alone(

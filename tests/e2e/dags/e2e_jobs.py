@@ -10,7 +10,8 @@ from airflow.sdk import DAG, task
 
 from airflow_spot_provider.operators.branch import SageMakerSpotBranchOperator
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
-from airflow_spot_provider.training import hyperparameter_grid
+from airflow_spot_provider.sweeps import spot_sweep
+from airflow_spot_provider.training import Uniform, hyperparameter_grid
 
 
 def config(seconds: int, lifecycle: str = "uninterrupted") -> dict[str, Any]:
@@ -80,3 +81,24 @@ with DAG("e2e_turns", schedule=None):
         checkpoint_s3_uri="s3://{{ var.value.spot_training_bucket }}/e2e/{{ run_id }}",
         poll_interval=1,
     ).expand(hyperparameters=hyperparameter_grid({"rate": [0.1, 0.2, 0.3], "depth": [1, 2]}))
+
+with DAG("e2e_sweep", schedule=None, default_args={"retries": 3, "retry_delay": 0}):
+    sweep_config = config(240, "interrupted-once")
+    sweep_config["AlgorithmSpecification"] = {
+        **sweep_config["AlgorithmSpecification"],
+        "ContainerEntrypoint": ["/bin/sh", "-c", "sleep 4; echo loss=0.5"],
+        "MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
+    }
+    spot_sweep(
+        "sweep",
+        sweep_config,
+        space={"rate": Uniform(0, 1)},
+        metric="loss",
+        mode="min",
+        storage="sqlite:///{{ var.value.spot_training_folder }}/studies.db",
+        budget={"trials": 4},
+        slots=2,
+        max_wait=100_000,
+        checkpoint_s3_uri="s3://{{ var.value.spot_training_bucket }}/e2e/{{ run_id }}",
+        poll_interval=1,
+    )

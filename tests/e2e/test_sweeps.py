@@ -1,0 +1,52 @@
+"""A sweep on a real Airflow whose scheduler is killed in the middle of it: no trial is lost, told twice or trained twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from airflow_spot_provider.demo.local_airflow import LocalAirflow
+from tests.e2e.conftest import Run
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_sweep_trains_the_same_number_of_trials_whether_or_not_the_scheduler_dies(
+    airflow: LocalAirflow, run_id: str, jobs: Any, *, killed: bool
+) -> None:
+    run = Run(airflow, "e2e_sweep", run_id)
+    if killed:
+        airflow.trigger("e2e_sweep", run_id)
+        airflow.wait_for(lambda: len(jobs.descriptions()) >= 3, what="a third trial", timeout=120)
+        airflow.kill("scheduler")
+        airflow.wait_for(
+            lambda: "InProgress" not in {job["TrainingJobStatus"] for job in jobs.descriptions()},
+            what="the running trials to end with nobody there",
+            timeout=60,
+        )
+        airflow.start("scheduler")
+        assert run.end() == "success"
+    else:
+        assert run.start() == "success"
+
+    result, descriptions = run.result("sweep.results"), jobs.descriptions()
+    assert jobs.outcomes() == ["Completed"] * 4
+    assert result["states"] == {"COMPLETE": 4, "PRUNED": 0, "FAIL": 0}
+    assert (result["jobs"], result["given_up"]) == (4, 0)
+    billed = sum(job["BillableTimeInSeconds"] for job in descriptions)
+    trained = sum(job["TrainingTimeInSeconds"] for job in descriptions)
+    assert result["savings_percent"] == pytest.approx((1 - billed / trained) * 100)
+    study = optuna.load_study(study_name=result["study"], storage=f"sqlite:///{_folder(airflow)}/studies.db")
+    told = [trial for trial in study.get_trials() if trial.state is optuna.trial.TrialState.COMPLETE]
+    assert sorted(trial.user_attrs["airflow-spot:job"] for trial in told) == sorted(
+        job["TrainingJobName"] for job in descriptions
+    )
+
+
+def _folder(airflow: LocalAirflow) -> Path:
+    """The variable spot_training_folder."""
+    return airflow.home.parent
