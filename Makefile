@@ -23,7 +23,7 @@ DAG ?=
 KEEP ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e test-clients parity bench bench-emulator bench-fan-out bench-sweeps lint format constraints wheel clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-search test-clients parity bench bench-emulator bench-fan-out bench-sweeps lint format constraints wheel clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,9 +49,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Run an example DAG on a local SageMaker and a local Airflow (DAG=... another; KEEP=1 leaves both up)
 	@exec $(BIN)/airflow-spot demo $(if $(DAG),--dag $(DAG)) $(if $(KEEP),--keep)
 
-test: $(READY) ## Run all tests, and hold the domain's coverage at 100 %
+test: $(READY) ## Run the tests (but test-search and test-clients), and hold the domain's coverage at 100 %
 	@mkdir -p build
-	$(BIN)/pytest -n 2 --dist loadfile --cov=airflow_spot_provider --cov-report= $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not search" --cov=airflow_spot_provider --cov-report= $(PYTEST_ARGS)
 	@echo "Coverage of airflow_spot_provider/training, statements and branches:"
 	@$(BIN)/coverage report --include='airflow_spot_provider/training/*' --fail-under=100
 
@@ -63,6 +63,9 @@ test-integration: $(READY) ## Run the tests against the emulator over HTTP
 
 test-e2e: $(READY) ## Run the tests on a real scheduler, triggerer and API server
 	$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
+
+test-search: $(READY) ## Run searches on a real Airflow: fan-outs, tuning, and sweeps whose scheduler is killed
+	$(BIN)/pytest -n 2 --dist loadfile tests/e2e -m search $(PYTEST_ARGS)
 
 # One virtualenv for each client, with the versions in tests/clients/<client>.txt and nothing of ours.
 CLIENTS := boto3 awscli sagemaker-v2 sagemaker-v3

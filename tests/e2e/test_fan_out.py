@@ -12,7 +12,7 @@ from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from airflow_spot_provider.emulator import SageMakerEmulator
 from tests.e2e.conftest import Run
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.search]
 
 QUOTA = "ml.c5.9xlarge for spot training job usage"
 

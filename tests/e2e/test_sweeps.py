@@ -11,7 +11,7 @@ import pytest
 from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from tests.e2e.conftest import Run
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.search]
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -45,6 +45,29 @@ def test_sweep_trains_the_same_number_of_trials_whether_or_not_the_scheduler_die
     assert sorted(trial.user_attrs["airflow-spot:job"] for trial in told) == sorted(
         job["TrainingJobName"] for job in descriptions
     )
+
+
+def test_example_reports_the_best_trial_and_what_all_of_them_saved(
+    airflow: LocalAirflow, run_id: str, jobs: Any
+) -> None:
+    run = Run(airflow, "hyperparameter_sweep", run_id)
+
+    assert run.start() == "success"
+
+    report, descriptions = run.result("report"), jobs.descriptions()
+    assert report["jobs"] == len(descriptions) == 10
+    billed = sum(job["BillableTimeInSeconds"] for job in descriptions)
+    trained = sum(job["TrainingTimeInSeconds"] for job in descriptions)
+    assert report["savings_percent"] == pytest.approx((1 - billed / trained) * 100)
+    assert report["interruptions"] >= 10 - report["states"]["PRUNED"]
+    [best] = [job for job in descriptions if job["TrainingJobName"] == report["best"]["job_name"]]
+    chosen = {
+        name: str(report["best"]["hyperparameters"][name]) for name in ("model", "learning-rate", "batches")
+    }
+    assert chosen.items() <= best["HyperParameters"].items()
+    accuracy = {metric["MetricName"]: metric["Value"] for metric in best["FinalMetricDataList"]}["accuracy"]
+    assert report["best"]["values"] == [pytest.approx(accuracy, abs=1e-6)]
+    assert accuracy >= 0.8
 
 
 def _folder(airflow: LocalAirflow) -> Path:
