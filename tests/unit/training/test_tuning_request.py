@@ -367,7 +367,9 @@ def test_without_an_earlier_run_there_is_nothing_to_go_on_from(nothing: Any) -> 
     assert "WarmStartConfig" not in spot_tuning_request(CONFIG, max_wait=3_600, warm_start=nothing)
 
 
-@pytest.mark.parametrize("warm_start", [TEMPLATE, Reference(), ["tune-1", Reference()]], ids=repr)
+@pytest.mark.parametrize(
+    "warm_start", [TEMPLATE, Reference(), ["tune-1", Reference()]], ids=["template", "reference", "list"]
+)
 def test_warm_start_from_what_is_not_there_yet_waits_for_it(warm_start: Any) -> None:
     request = spot_tuning_request(CONFIG, max_wait=3_600, warm_start=warm_start, known=rendered)
 
