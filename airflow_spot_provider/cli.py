@@ -110,6 +110,7 @@ def _add_events(commands: Any) -> None:
                 help="IAM policy of a triggerer, or of whoever runs setup and teardown; or each queue's own policy "
                 "(default: %(default)s)",
             )
+            action.add_argument("--account", help="AWS account of the queues (default: the credentials')")
         else:
             action.add_argument("--dry-run", action="store_true", help="only say what would be done")
             action.add_argument("--json", action="store_true", help="tell the result as JSON")
@@ -117,36 +118,44 @@ def _add_events(commands: Any) -> None:
             action.add_argument(
                 "--triggerers",
                 type=int,
-                default=1,
-                help="how many queues: one for each (default: %(default)s)",
+                help="how many queues: one for each (default: as many as there are, or one)",
             )
     events.set_defaults(run=_events, extra="", needs=(), not_run=1)
 
 
 def _events(arguments: argparse.Namespace) -> int:
     import boto3
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError
 
     from airflow_spot_provider.aws.event_rules import EventRules, EventRulesAdmin, EventRulesError
 
     as_json = getattr(arguments, "json", False)
     try:
-        rules = EventRules(arguments.name, getattr(arguments, "triggerers", 1))
+        rules = EventRules(arguments.name, _given(arguments, "triggerers", 1))
         admin = EventRulesAdmin(
             boto3.Session(profile_name=arguments.profile, region_name=arguments.region),
             endpoint_url=arguments.endpoint_url,
+            account=_given(arguments, "account", None),
             say=None if as_json else print,
-            dry_run=getattr(arguments, "dry_run", False),
+            dry_run=_given(arguments, "dry_run", False),
         )
         if arguments.action == "policy":
             print(json.dumps(_events_policy(arguments.whom, rules, admin), indent=2))
             return 0
         if arguments.action == "setup":
+            if arguments.triggerers is None:
+                # Without a number nobody's queue is removed.
+                rules = EventRules(rules.name, admin.triggerers(rules.name) or 1)
             admin.setup(rules)
         else:
             admin.teardown(rules.name)
     except (ValueError, EventRulesError, BotoCoreError) as error:
-        print(f"airflow-spot events {arguments.action}: {error}", file=sys.stderr)
+        advice = ""
+        if isinstance(error, NoRegionError):
+            advice = " Give --region, or a --profile that has one."
+        elif isinstance(error, NoCredentialsError):
+            advice = ". Give --profile, or log in to AWS."
+        print(f"airflow-spot events {arguments.action}: {error}{advice}", file=sys.stderr)
         return 1
     setting = rules.setting() if arguments.action == "setup" else None
     if as_json:
@@ -160,6 +169,12 @@ def _events(arguments: argparse.Namespace) -> int:
             f"or AIRFLOW__AIRFLOW_SPOT__EVENTS_QUEUE={setting}; see docs/push.md."
         )
     return 0
+
+
+def _given(arguments: argparse.Namespace, name: str, default: Any) -> Any:
+    """An option that not every action has."""
+    value = getattr(arguments, name, None)
+    return default if value is None else value
 
 
 def _events_policy(whom: str, rules: EventRules, admin: EventRulesAdmin) -> dict[str, Any]:

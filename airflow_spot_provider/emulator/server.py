@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,8 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         market = MarketSettings() if settings.market is None else read_market(settings.market)
         self._keeper = None if settings.state is None else Keeper(settings.state)
+        self._time_lock = threading.Lock()
+        self._kept_until: datetime | None = None
         self._clock = _clock(settings, None if self._keeper is None else self._keeper.latest_time())
         self._http: BaseWSGIServer = make_server(
             settings.host,
@@ -220,6 +222,8 @@ class Server:
         self._clock.stop()
         self._http.shutdown()
         self._http.server_close()
+        if self._keeper is not None:
+            self._keeper.keep_time(self._clock.now())
         endings = [threading.Thread(target=job.shut_down) for job in self._registry.all()]
         for ending in endings:
             ending.start()
@@ -228,7 +232,19 @@ class Server:
         self._warden.close()
 
     def _answer(self, environ: Any, start_response: Any) -> Any:
-        return self._front(environ, start_response)
+        answer = self._front(environ, start_response)
+        self._keep_time()
+        return answer
+
+    def _keep_time(self) -> None:
+        """Before an answer tells the time, keep one that is later: two seconds' worth, so that few answers have to write."""
+        if self._keeper is None:
+            return
+        now, second = self._clock.now(), timedelta(seconds=self._clock.emulated_seconds(1))
+        with self._time_lock:
+            if self._kept_until is None or now + second > self._kept_until:
+                self._kept_until = now + 2 * second
+                self._keeper.keep_time(self._kept_until)
 
 
 def _clock(settings: Settings, latest: datetime | None) -> Clock:

@@ -127,7 +127,7 @@ class SpotJobOperator(TurnTakingOperator):
             description = self._watch(submitted.job_name, self.poll_interval, self.log)
             if not killed:
                 self._waits_since = None
-                return self._finish(context, description, earlier)
+                return self._conclude(context, description, earlier)
 
     def execute_complete(
         self,
@@ -141,7 +141,15 @@ class SpotJobOperator(TurnTakingOperator):
         """
         job_name = self._ended_job(context, event)
         # The event came from another process: this one sees for itself, in case SageMaker's answer lags behind it.
-        return self._finish(context, self._watch(job_name, 2.0, None), earlier)
+        return self._conclude(context, self._watch(job_name, 2.0, None), earlier)
+
+    def _conclude(
+        self, context: Context, description: Description, earlier: Iterable[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        if self.do_xcom_push:
+            # What the trigger has published is from before the job's end.
+            context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description))
+        return self._finish(context, description, earlier)
 
     def submit_again(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on once a job that a user had killed has ended: only now may this task have another."""

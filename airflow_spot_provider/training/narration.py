@@ -33,10 +33,15 @@ def sentences_of(description: Mapping[str, Any], *, told: int = 0) -> list[str]:
     :param description: a DescribeTrainingJob answer.
     :param told: how many transitions have been told already.
     :return: a line for each newer transition, such as "Interrupted after 14m05s of training; SageMaker is waiting for
-        spot capacity; 1h12m of MaxWait left".
+        spot capacity; 1h12m of MaxWait left". All but the newest are over, and end with when they began.
     """
     timeline = Timeline.of(description)
-    return [_sentence(description, timeline, index) for index in range(told, len(timeline.transitions))]
+    newest = len(timeline.transitions) - 1
+    return [
+        _sentence(description, timeline, index)
+        + ("" if index == newest else _when(timeline.transitions[index]))
+        for index in range(told, newest + 1)
+    ]
 
 
 def sentences_of_summary(summary: Mapping[str, Any]) -> list[str]:
@@ -71,6 +76,8 @@ def savings_sentence(result: SpotTrainingResult) -> str:
     """What spot saved, with the two numbers that it comes from, and what the interruptions were."""
     interruptions = f"{result.interruptions} interruption{'s' * (result.interruptions != 1)}"
     waited = f"{interruptions}, {duration(result.waiting_seconds)} without an instance"
+    if not result.managed_spot and result.billable_seconds is not None:
+        return f"On demand: {result.billable_seconds:,} s billed. {waited}."
     if result.savings_percent is None:
         return f"Savings are not known: SageMaker gave no training and billable time for this job. {waited}."
     return (
@@ -123,6 +130,10 @@ def _sentence(description: Mapping[str, Any], timeline: Timeline, index: int) ->
         case status:
             parts = [str(status), "SageMaker has a status here that this version does not know"]
     return "; ".join(part for part in parts if part)
+
+
+def _when(entry: Transition) -> str:
+    return f" (at {entry.start:%Y-%m-%d %H:%M:%S} UTC)" if entry.start else ""
 
 
 def _checkpoint(description: Mapping[str, Any]) -> str | None:

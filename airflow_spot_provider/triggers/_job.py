@@ -17,7 +17,7 @@ from airflow_spot_provider.aws.ownership import stop_unless_taken_over
 from airflow_spot_provider.aws.watching.subscription import Notice, Sighting, Subscription
 from airflow_spot_provider.training import SpotTrainingError
 from airflow_spot_provider.triggers._progress import publisher_of_this_loop
-from airflow_spot_provider.triggers._watching import WatchingTrigger, key_of
+from airflow_spot_provider.triggers._watching import WatchingTrigger, key_of, shortest_deferral
 
 
 class JobTrigger(WatchingTrigger):
@@ -69,6 +69,8 @@ class JobTrigger(WatchingTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the job's news, tell them, and yield one event when it has ended."""
+        now = asyncio.get_running_loop().time
+        deferred_since = now()
         try:
             ti, watcher = self.task_instance, self.watcher()
             group = sys.intern(f"{ti.dag_id}/{ti.task_id}") if ti is not None else None
@@ -100,6 +102,8 @@ class JobTrigger(WatchingTrigger):
             if not TRIGGERS_HAVE_ON_KILL:
                 await self._stop_if_killed()
             raise
+        if ti is not None and (left := deferred_since + shortest_deferral() - now()) > 0:
+            await asyncio.sleep(left)
         yield TriggerEvent({"job_name": self.job_name, self.how_it_ended: ended})
 
     async def on_kill(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from airflow.providers.common.compat.sdk import conf
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
@@ -22,6 +23,8 @@ from airflow_spot_provider.aws.watching.watcher import Watcher, watchers_of_this
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 
 log = logging.getLogger(__name__)
+
+_HEARTBEATS = 2
 
 
 class WatchingTrigger(BaseTrigger):
@@ -81,6 +84,15 @@ class WatchingTrigger(BaseTrigger):
         """The watcher that all triggers with these settings share."""
         settings = (self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
         return watcher_for(self.hook, tuple(map(repr, settings)))
+
+
+def shortest_deferral() -> float:
+    """Seconds that a task has to stay deferred.
+
+    The scheduler fails a task that resumes before it has heard that the task was deferred: "finished with state success, but the
+    task instance's state attribute is running". It hears of it with a heartbeat of the worker.
+    """
+    return _HEARTBEATS * float(conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0))
 
 
 def key_of(task_instance: Any) -> Hashable:

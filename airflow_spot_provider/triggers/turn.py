@@ -6,13 +6,9 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import TriggerEvent
 
-from airflow_spot_provider.triggers._watching import WatchingTrigger, key_of
-
-_HEARTBEATS = 2
-"""A scheduler that has not heard of the deferral fails a task that resumes, and it hears of it with a heartbeat of the worker."""
+from airflow_spot_provider.triggers._watching import WatchingTrigger, key_of, shortest_deferral
 
 
 class SageMakerSpotTurnTrigger(WatchingTrigger):
@@ -45,7 +41,7 @@ class SageMakerSpotTurnTrigger(WatchingTrigger):
             self.waits_for,
             since=self.since,
             waited=self._waited(),
-            stay=_HEARTBEATS * conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0),
+            stay=shortest_deferral(),
             task=key_of(ti) if ti is not None else self.since,
         )
         try:

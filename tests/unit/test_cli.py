@@ -154,10 +154,13 @@ def test_names_and_numbers_that_events_does_not_take_are_refused_before_aws_is_a
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "You must specify a region."),
+        ([], "You must specify a region. Give --region, or a --profile that has one."),
         (["--profile", "nobody"], "profile (nobody) could not be found"),
         (["--region", "us-east-1", "--endpoint-url", "localhost"], "Invalid endpoint: localhost"),
-        (["--region", "us-east-1", "--endpoint-url", "http://127.0.0.1:9"], "Unable to locate credentials"),
+        (
+            ["--region", "us-east-1", "--endpoint-url", "http://127.0.0.1:9"],
+            "Unable to locate credentials. Give --profile",
+        ),
     ],
 )
 def test_events_without_what_aws_needs_says_what_is_missing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -20,8 +21,10 @@ class EventRulesAdmin:
 
     :param session: boto3 session.
     :param endpoint_url: of another AWS, such as the emulator.
+    :param account: the AWS account; None to ask whose the credentials are.
     :param say: gets a line for each change, once it is made.
     :param dry_run: only say what would be done.
+    :raises ValueError: the account is none.
     :raises BotoCoreError: no region is known, or there is no such profile.
     """
 
@@ -30,10 +33,14 @@ class EventRulesAdmin:
         session: Any,
         *,
         endpoint_url: str | None = None,
+        account: str | None = None,
         say: Callable[[str], None] | None = None,
         dry_run: bool = False,
     ) -> None:
+        if account is not None and not re.fullmatch(r"\d{12}", account):
+            raise ValueError(f"--account is {account!r}; it takes the 12 digits of an AWS account.")
         self._calls = Calls(session, endpoint_url=endpoint_url)
+        self._account = account
         self._say = say
         self._dry_run = dry_run
         self.changes: list[str] = []
@@ -45,8 +52,17 @@ class EventRulesAdmin:
 
         :raises EventRulesError: AWS does not take the credentials.
         """
-        account = self._calls.call("sts", "get_caller_identity")["Account"]
+        account = self._account or self._calls.call("sts", "get_caller_identity")["Account"]
         return Arns(self._calls.partition, self._calls.region, str(account))
+
+    def triggerers(self, name: str) -> int:
+        """How many queues there are under a name.
+
+        :raises ValueError: the name is none that setup takes.
+        :raises EventRulesError: as of ``setup``.
+        """
+        queues = find(self._calls, EventRules(name)).queues
+        return max((int(queue.rpartition("-")[2]) + 1 for queue in queues), default=0)
 
     def setup(self, wanted: EventRules) -> None:
         """Make what is missing, bring what is there up to date, remove what is too much.

@@ -13,7 +13,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from airflow_spot_provider.aws.errors import Backoff, code_of, is_denied
+from airflow_spot_provider.aws.errors import (
+    Backoff,
+    code_of,
+    is_denied,
+    is_expired_credentials,
+    is_worth_a_retry,
+)
 from airflow_spot_provider.aws.watching.line import Line
 from airflow_spot_provider.aws.watching.metrics import Metrics
 
@@ -128,7 +134,7 @@ class QueueReader:
             QueueUrl=url,
             MaxNumberOfMessages=_BATCH,
             WaitTimeSeconds=WAIT_SECONDS if self._arrive else 1,
-            AttributeNames=["SentTimestamp"],
+            AttributeNames=["SentTimestamp", "ApproximateFirstReceiveTimestamp"],
         )
         self._read()
         messages = answer.get("Messages") or []
@@ -162,10 +168,12 @@ class QueueReader:
 
     def _measure(self, message: Mapping[str, Any]) -> None:
         """By SQS's own clock."""
-        sent = (message.get("Attributes") or {}).get("SentTimestamp")
-        received = self._line.told_at
+        attributes = message.get("Attributes") or {}
+        sent, received = (
+            attributes.get(name) for name in ("SentTimestamp", "ApproximateFirstReceiveTimestamp")
+        )
         if sent is not None and received is not None:
-            self._metrics.timing("push_lag", max(0.0, received.timestamp() - int(sent) / 1000))
+            self._metrics.timing("push_lag", max(0.0, (int(received) - int(sent)) / 1000))
 
     def _read(self) -> None:
         self._backoff.reset()
@@ -176,26 +184,32 @@ class QueueReader:
                 listener.events_arrive(True)
 
     def _not_read(self, operation: str, error: Exception) -> None:
-        trouble = code_of(error)
         if self._arrive:
             self._arrive = False
             for listener in self._listeners:
                 listener.events_arrive(False)
-        if trouble == self._trouble:
+        kind, advice = _trouble(operation, error)
+        if kind == self._trouble:
             return
-        self._trouble = trouble
-        permissions = {
-            "get_queue_url": "sqs:GetQueueUrl",
-            "receive_message": "sqs:ReceiveMessage and sqs:DeleteMessage",
-        }
-        advice = (
-            f"grant {permissions[operation]} on it (`airflow-spot events policy` prints the policy)"
-            if is_denied(error)
-            else "is it there, in this account and region? `airflow-spot events setup` makes it"
-        )
+        self._trouble = kind
         log.warning(
-            "No events can be read from %s (%s): %s. Jobs are watched by polling meanwhile.",
+            "No events can be read from %s (%s): %s. Jobs are watched by polling meanwhile, and the queue is tried again.",
             self._queue,
             error,
             advice,
         )
+
+
+def _trouble(operation: str, error: Exception) -> tuple[str, str]:
+    """What kind of trouble it is, which is told once, and what to do."""
+    if is_denied(error):
+        needed = {
+            "get_queue_url": "sqs:GetQueueUrl",
+            "receive_message": "sqs:ReceiveMessage and sqs:DeleteMessage",
+        }
+        return "denied", f"grant {needed[operation]} on it (`airflow-spot events policy` prints the policy)"
+    if is_expired_credentials(error):
+        return "credentials", "new credentials are taken as soon as the connection has them"
+    if is_worth_a_retry(error):
+        return "unreachable", "SQS cannot be reached, or does not answer"
+    return code_of(error), "is it there, in this account and region? `airflow-spot events setup` makes it"

@@ -40,6 +40,7 @@ class Keeper:
         self.objects = ObjectStore(folder / "s3")
         self.log_lines = LogKeeper(folder / "log-lines.jsonl")
         self._journal = RequestJournal(folder / "requests.jsonl")
+        self._time = folder / "time.json"
         about = folder / "state.json"
         if about.exists():
             found = json.loads(about.read_text()).get("format")
@@ -55,6 +56,10 @@ class Keeper:
             write_whole(about, json.dumps({"format": FORMAT}).encode())
 
     # While a server runs
+
+    def keep_time(self, until: datetime) -> None:
+        """Keep up to when the emulated time may have been told; the next server starts there."""
+        write_whole(self._time, json.dumps({"until": until.isoformat()}).encode())
 
     def keep(self, job: TrainingJob, now: datetime) -> None:
         """Keep a job as it is now; called with its lock held."""
@@ -103,8 +108,10 @@ class Keeper:
     # When the next one starts
 
     def latest_time(self) -> datetime | None:
-        """The emulated time at which something was kept last; None for a new state."""
+        """The emulated time behind which nothing was told; None for a new state."""
         times = [kept["at"] for kind in (_JOBS, _TUNING_JOBS) for kept in self._kept(kind)]
+        if self._time.exists():
+            times.append(json.loads(self._time.read_text())["until"])
         return max((datetime.fromisoformat(time) for time in times), default=None)
 
     def restore(self, moto: WSGI) -> None:

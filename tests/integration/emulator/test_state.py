@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,24 @@ def test_clock_does_not_go_back_behind_what_was_told(state: Path) -> None:
         ended = Jobs(emulator, "time").ended(Jobs(emulator, "time").submit())["TrainingEndTime"]
     with SageMakerEmulator(state=state, speed=1) as emulator:
         assert emulator.clock.now() >= ended
+
+
+@pytest.mark.parametrize("end", [_killed, SageMakerEmulator.stop])
+def test_clock_goes_on_from_what_was_told_while_nothing_changed(
+    state: Path, end: Callable[[SageMakerEmulator], None]
+) -> None:
+    with SageMakerEmulator(state=state, speed=10_000) as emulator:
+        emulator.client("s3").create_bucket(Bucket=BUCKET)
+        told = emulator.clock.now()
+        end(emulator)
+    with SageMakerEmulator(state=state, speed=1) as emulator:
+        assert told <= emulator.clock.now() < told + timedelta(days=1)
+    with SageMakerEmulator(state=state, clock="stepped") as emulator:
+        emulator.clock.advance(timedelta(days=7))
+        told = emulator.clock.now()
+        end(emulator)
+    with SageMakerEmulator(state=state, clock="stepped") as emulator:
+        assert emulator.clock.now() == told
 
 
 def test_folder_of_something_else_is_not_written_into(tmp_path: Path) -> None:

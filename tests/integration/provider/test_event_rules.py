@@ -104,6 +104,9 @@ def test_second_setup_changes_nothing_and_another_number_adds_or_removes(
     before = account.emulator.calls()
     assert account.run("setup", "--triggerers", "3") == 0
     assert "Nothing to change." in capsys.readouterr().out
+    # Without a number nobody's queue is removed.
+    assert account.run("setup") == 0
+    assert "Nothing to change." in capsys.readouterr().out
     after = account.emulator.calls()
     called = {operation for operation, times in after.items() if times > before.get(operation, 0)}
     assert all(operation.startswith(("List", "Get")) for operation in called), called
@@ -257,6 +260,15 @@ def test_policy_of_a_queue_is_the_one_it_gets(account: Account, capsys: pytest.C
     assert account.run("policy", "--for", "queue", "--triggerers", "6") == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == {queue: json.loads(account.attributes(queue)["Policy"]) for queue in account.queues()}
+
+
+def test_policy_for_a_named_account_asks_nobody(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    before = account.emulator.calls()
+    assert account.run("policy", "--account", "999988887777") == 0
+    assert f"arn:aws:sqs:{REGION}:999988887777:{NAME}-?" in capsys.readouterr().out
+    assert account.emulator.calls() == before
+    assert account.run("policy", "--account", "me") == 1
+    assert "--account is 'me'; it takes the 12 digits" in capsys.readouterr().err
 
 
 def test_setup_and_teardown_call_nothing_that_their_policy_does_not_name(

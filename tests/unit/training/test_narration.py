@@ -14,7 +14,8 @@ HOUR = 3_600
 def test_a_job_interrupted_once_is_told_from_beginning_to_end() -> None:
     job = a_training_job().with_checkpoints().interrupted().completed()
 
-    assert sentences_of(job.described()) == [
+    lines = sentences_of(job.described())
+    assert [line.partition(" (at ")[0] for line in lines] == [
         "Starting; SageMaker is waiting for spot capacity; 2h00m of MaxWait left",
         "Downloading; the job has an instance and is downloading its data",
         "Training; the script is running",
@@ -29,8 +30,8 @@ def test_a_job_interrupted_once_is_told_from_beginning_to_end() -> None:
 
 def test_a_job_that_never_got_an_instance_is_told() -> None:
     assert sentences_of(a_training_job().max_wait_exceeded().described()) == [
-        "Starting; SageMaker is waiting for spot capacity; 2h00m of MaxWait left",
-        "Stopping; the job is being stopped; the script has 120 seconds to save what it has",
+        "Starting; SageMaker is waiting for spot capacity; 2h00m of MaxWait left (at 2026-03-01 12:00:00 UTC)",
+        "Stopping; the job is being stopped; the script has 120 seconds to save what it has (at 2026-03-01 12:01:00 UTC)",
         "MaxWaitTimeExceeded; MaxWait was over before the job was done, and SageMaker stopped it",
     ]
 
@@ -200,6 +201,18 @@ def test_table_of_no_timeline_is_its_heading() -> None:
 )
 def test_savings_in_words(job: DescribedJob, sentence: str) -> None:
     assert savings_sentence(SpotTrainingResult.of(job.described())) == sentence
+
+
+def test_job_on_demand_has_nothing_to_save() -> None:
+    described = a_training_job().billed(68, 68).completed().described() | {"EnableManagedSpotTraining": False}
+    sentence = savings_sentence(SpotTrainingResult.of(described))
+    assert sentence == "On demand: 68 s billed. 0 interruptions, 1m00s without an instance."
+
+
+def test_transition_without_a_time_is_told_without_one() -> None:
+    described = a_training_job().completed().described()
+    del described["SecondaryStatusTransitions"][0]["StartTime"]
+    assert sentences_of(described)[0] == "Starting; SageMaker is waiting for spot capacity"
 
 
 @pytest.mark.parametrize(
