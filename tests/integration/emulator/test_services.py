@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.request
 import uuid
 from datetime import timedelta
@@ -413,3 +414,34 @@ def test_long_poll_ends_when_a_message_comes(account: Any) -> None:
     account("sqs").send_message(QueueUrl=queue, MessageBody="here")
     waiting.join(timeout=15)
     assert [message["Body"] for message in came[0]["Messages"]] == ["here"]
+
+
+def test_log_events_are_filtered_by_prefix_and_come_in_order_of_time(account: Any) -> None:
+    logs, now = account("logs"), round(time.time() * 1000)
+    logs.create_log_group(logGroupName="group")
+    for stream, offset in (("job-1/algo-1", 0), ("job-1/algo-2", 1), ("job-10/algo-1", 2)):
+        logs.create_log_stream(logGroupName="group", logStreamName=stream)
+        lines = [
+            {"timestamp": now + offset + 3 * number, "message": f"{stream} {number}"} for number in range(2)
+        ]
+        logs.put_log_events(logGroupName="group", logStreamName=stream, logEvents=lines)
+
+    def _filtered(**members: Any) -> list[str]:
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName="group", **members)
+        return [event["message"] for page in pages for event in page["events"]]
+
+    of_job = ["job-1/algo-1 0", "job-1/algo-2 0", "job-1/algo-1 1", "job-1/algo-2 1"]
+    assert _filtered(logStreamNamePrefix="job-1/") == of_job
+    assert _filtered(logStreamNamePrefix="job-1/", limit=3) == of_job
+    assert _filtered(logStreamNamePrefix="job-1/", startTime=now + 3) == of_job[2:]
+    assert _filtered(logStreamNamePrefix="job-2/") == []
+    assert len(_filtered()) == 6
+    assert (
+        _refused(logs.filter_log_events, logGroupName="group", logStreamNames=["a"], logStreamNamePrefix="b")[
+            "Error"
+        ]["Code"]
+        == "InvalidParameterException"
+    )
+    assert _refused(logs.filter_log_events, logGroupName="none", logStreamNamePrefix="b")["Error"][
+        "Code"
+    ] == ("ResourceNotFoundException")

@@ -51,7 +51,7 @@ def runs(emulator: SageMakerEmulator, tmp_path_factory: pytest.TempPathFactory) 
         "AlgorithmSpecification": {"TrainingImage": "local/image:1", "TrainingInputMode": "File"},
         "OutputDataConfig": {"S3OutputPath": "s3://integration/output"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 14_400},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3_600},
         "Tags": [
             {"Key": "emulator:training-seconds", "Value": "60"},
             {"Key": "emulator:lifecycle", "Value": "interrupted-once"},
