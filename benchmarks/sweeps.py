@@ -148,7 +148,7 @@ PROBLEMS = (
 )
 
 
-def swept(problem: Problem, seed: int, *, sampler: str = "tpe", prune: Any = None) -> Search:
+def swept(problem: Problem, seed: int, *, prune: Any = None) -> Search:
     """Search with the sweep's own code, in slots side by side."""
     with tempfile.TemporaryDirectory() as folder:
         settings = checked_settings(
@@ -157,7 +157,7 @@ def swept(problem: Problem, seed: int, *, sampler: str = "tpe", prune: Any = Non
             space=problem.space,
             metric="objective",
             mode=problem.mode,
-            sampler=sampler,
+            sampler="tpe",
             seed=seed,
             prune=prune,
         )
@@ -191,7 +191,7 @@ def swept(problem: Problem, seed: int, *, sampler: str = "tpe", prune: Any = Non
             heapq.heappush(waiting, (now + (0 if value is None else 1 + slot / 100), next(clock), slot))
         best = trials.best()[0].value
         assert best is not None
-        how = RANDOM if sampler == "random" else PRUNED if prune else SWEEP
+        how = PRUNED if prune else SWEEP
         return Search(problem.name, how, seed, best, epochs)
 
 
@@ -206,11 +206,12 @@ def _result(number: int, values: list[float], *, lost: bool) -> SpotTrainingResu
     )
 
 
-def run_directly(problem: Problem, seed: int, slots: int) -> Search:
+def run_directly(problem: Problem, seed: int, slots: int, *, how: str) -> Search:
     """Search with Optuna alone, in memory; with several slots, each trial is told before a slot's next one is asked for."""
+    samplers = optuna.samplers
     study = optuna.create_study(
         direction="minimize" if problem.mode == "min" else "maximize",
-        sampler=optuna.samplers.TPESampler(seed=seed),
+        sampler=samplers.RandomSampler(seed=seed) if how == RANDOM else samplers.TPESampler(seed=seed),
     )
     epochs = 0
     running: list[optuna.Trial] = []
@@ -222,7 +223,6 @@ def run_directly(problem: Problem, seed: int, slots: int) -> Search:
             study.tell(trial, values[-1])
         if number < TRIALS:
             running.append(study.ask(distributions_of(problem.space)))
-    how = ALONE if slots == 1 else ALONGSIDE
     return Search(problem.name, how, seed, study.best_value, epochs)
 
 
@@ -232,9 +232,9 @@ def measure() -> list[Search]:
     for problem in PROBLEMS:
         for seed in range(1, problem.seeds + 1):
             found = [
-                swept(problem, seed, sampler="random"),
-                run_directly(problem, seed, 1),
-                run_directly(problem, seed, SLOTS),
+                run_directly(problem, seed, 1, how=RANDOM),
+                run_directly(problem, seed, 1, how=ALONE),
+                run_directly(problem, seed, SLOTS, how=ALONGSIDE),
                 swept(problem, seed),
             ]
             if problem.name == "digits":
@@ -300,7 +300,7 @@ Wanted and not met: {not_met}
 - The sweep is its own code, `Trials`, over SQLite: {SLOTS} slots ask and tell side by side on a virtual clock, as mapped tasks do.
 - Optuna is run directly with the same sampler (TPE, as it comes), in memory. One trial after the other it knows every earlier result whenever it chooses;
   side by side it knows as many as the sweep.
-- Random search is the sweep with `sampler="random"`.
+- Random search is Optuna's, run directly.
 - Five seeds tell little of Branin and Hartmann6, where the medians of two sets of five differ by more than the ways to search do; they cost nothing, so there
   are more.
 """,
