@@ -118,10 +118,10 @@ class Searched:
             # Plots show user attributes when the mouse is over a point: the job's name is what helps there.
             result = result_of(trial)
             plain.user_attrs = {} if result is None else {"job_name": result.job_name}
-            if trial.state is TrialState.COMPLETE:
-                if values is None or not all(map(math.isfinite, values)):
-                    plain.state, values = TrialState.FAIL, None
-                plain.values = values
+            if trial.state is TrialState.COMPLETE and (values is None or not all(map(math.isfinite, values))):
+                plain.state, values = TrialState.FAIL, None
+            # Optuna gives a pruned trial its last intermediate value: one, however many objectives there are here.
+            plain.values = values
             copied.append(plain)
         return _study(self.name, directions, copied)
 

@@ -302,6 +302,19 @@ def test_study_that_prunes_shows_its_intermediate_values_and_partial_costs(tmp_p
     assert (pruned["state"], pruned["values"], pruned["cost"]) == ("pruned", [], 120.0)
 
 
+def test_trial_that_optuna_has_pruned_is_no_hindrance_to_the_costs_of_others(tmp_path: Path) -> None:
+    study = a_study("maximize", **{RESULT: a_result().model_dump_json()})
+    pruned = study.ask({"rate": RATE})
+    pruned.report(0.2, 1)
+    study.tell(pruned, state=TrialState.PRUNED)
+    assert study.trials[6].values == [0.2]
+
+    told = plot_study(study, str(tmp_path))
+
+    assert told["left_out"] == {}
+    assert "cost_against_objective.png" in told["files"]
+
+
 def test_study_with_infinite_values_running_trials_and_attributes_of_others_is_drawn(tmp_path: Path) -> None:
     study = a_study("minimize", **{RESULT: '{"no": "result"}'})
     study.add_trial(create_trial(value=float("inf"), params={"rate": 0.1}, distributions={"rate": RATE}))
