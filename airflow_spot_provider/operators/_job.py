@@ -63,7 +63,7 @@ class SpotJobOperator(TurnTakingOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.config = config
-        self.poll_interval = _checked_interval(poll_interval)
+        self.poll_interval = checked_interval(poll_interval)
         self.cancel_on_kill = cancel_on_kill
         self.deferrable = deferrable
         self._unmasked: dict[str, Any] = {}
@@ -302,7 +302,11 @@ class SpotJobOperator(TurnTakingOperator):
         return self._unmasked.get(argument, getattr(self, argument))
 
 
-def _checked_interval(poll_interval: float) -> float:
+def checked_interval(poll_interval: float) -> float:
+    """A poll_interval that can be kept.
+
+    :raises InvalidSpotRequest: it cannot.
+    """
     if (
         isinstance(poll_interval, bool)
         or not isinstance(poll_interval, int | float)

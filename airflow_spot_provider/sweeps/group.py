@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context, TaskGroup, XComArg
 from optuna.trial import TrialState
 
+from airflow_spot_provider.operators._job import checked_interval
 from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.sweeps.operator import (
     MAX_FAILURES_IN_A_ROW,
@@ -98,6 +99,8 @@ def spot_sweep(
         check_metrics(config, settings)
         # Airflow makes the slots' operators when they run: what they would refuse is refused here.
         _check_training(config, training)
+        _check_space(space, config, training)
+    checked_interval(training.get("poll_interval", 30.0))
     wanted = SweepBudget.of(budget)
     for name, value in (("slots", slots), ("max_failures", max_failures)):
         if type(value) is not int or value < 1:
@@ -130,6 +133,20 @@ def _check_training(config: dict[str, Any], training: Mapping[str, Any]) -> None
     request_of(
         config, known=is_rendered, **{name: value for name, value in training.items() if name in names}
     )
+
+
+def _check_space(space: Mapping[str, Any], config: Mapping[str, Any], training: Mapping[str, Any]) -> None:
+    """A hyperparameter is searched, or it is given."""
+    given = {*(config.get("HyperParameters") or ()), *(training.get("hyperparameters") or ())}
+    if both := sorted(given & set(space)):
+        raise InvalidSpotRequest(
+            [
+                (
+                    f"{both} are in the search space, and have a value besides: in config's HyperParameters or in "
+                    "hyperparameters=. Take them out of one of the two."
+                )
+            ]
+        )
 
 
 class _StudyOperator(BaseOperator):

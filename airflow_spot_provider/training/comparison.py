@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
@@ -61,11 +62,12 @@ def best_of(results: Results, metric: str, mode: Mode) -> SpotTrainingResult:
     sign = 1 if checked_mode(mode) == "min" else -1
     read = results_of(results)
     completed = [result for result in read if result.outcome is Outcome.COMPLETED]
-    with_metric = [result for result in completed if metric in result.metrics]
+    # Of a training that has diverged the metric is not a number, which is neither less nor more than any.
+    with_metric = [result for result in completed if not math.isnan(result.metrics.get(metric, math.nan))]
     if not with_metric:
         there_are = sorted({name for result in completed for name in result.metrics})
         raise SpotTrainingError(
-            f"None of {len(completed)} completed trainings (of {len(read)}) published the metric {metric!r}; the metrics "
+            f"None of {len(completed)} completed trainings (of {len(read)}) published a number as the metric {metric!r}; the metrics "
             f"there are: {there_are or 'none: MetricDefinitions name what is read from the training log'}."
         )
     return min(with_metric, key=lambda result: sign * result.metrics[metric])

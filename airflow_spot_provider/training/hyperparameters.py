@@ -7,6 +7,8 @@ import math
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Literal, get_args
 
 from airflow_spot_provider.training.exceptions import InvalidSpotRequest
@@ -277,6 +279,17 @@ def _checked_values(name: str, values: object) -> tuple[Any, ...]:
     if not values:
         raise InvalidSpotRequest([f"There are no values of {name!r}; it takes at least one."])
     listed = tuple(values)
+    if strange := [
+        value for value in listed if isinstance(value, bool) or not isinstance(value, str | Real | Decimal)
+    ]:
+        raise InvalidSpotRequest(
+            [
+                (
+                    f"Among the values of {name!r} are {strange}; it takes strings and numbers. Write them as the text that the "
+                    "training script reads."
+                )
+            ]
+        )
     if len({str(value) for value in listed}) < len(listed):
         raise InvalidSpotRequest([f"The values of {name!r} are {list(listed)}; each is to be there once."])
     return listed

@@ -24,6 +24,7 @@ from airflow_spot_provider.sweeps.study import create_study, distributions_of
 from airflow_spot_provider.sweeps.trials import JOB, RESULT, Trials
 from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger, _Printed
 from airflow_spot_provider.training import (
+    Categorical,
     InvalidSpotRequest,
     LogUniform,
     Outcome,
@@ -256,6 +257,30 @@ def test_losing_trial_is_stopped_and_told_as_pruned(
     assert good.spent().billable_seconds > 0
 
 
+def test_bad_regex_of_the_objective_is_refused_with_a_pruner(script_config: dict[str, Any]) -> None:
+    script_config["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "loss", "Regex": "loss=("}]
+    with (
+        DAG("sweeps", schedule=None),
+        pytest.raises(InvalidSpotRequest, match="Regex of 'loss' is 'loss=\\('"),
+    ):
+        spot_sweep(
+            "sweep", script_config, space=SPACE, metric="loss", mode="min", storage="sqlite:///x.db",
+            budget={"trials": 1}, max_wait=700, prune="median",
+        )  # fmt: skip
+
+
+def test_training_that_diverged_is_told_as_failed(storage: str, unique: str) -> None:
+    settings = _settings(unique, storage)
+    create_study(settings)
+    trials = Trials(settings, "run", 0)
+    trial = trials.next(SweepBudget(trials=1))
+    assert trial is not None
+    diverged = {"loss": float("nan")}
+    result = SpotTrainingResult(job_name="j", job_arn="a", outcome=Outcome.COMPLETED, metrics=diverged)
+    with pytest.warns(UserWarning, match="nan is not acceptable"):
+        assert trials.tell(trial, result).name == "FAIL"
+
+
 def test_steps_that_were_told_are_not_told_again(storage: str, unique: str) -> None:
     settings = _settings(unique, storage, prune="median")
     create_study(settings)
@@ -397,6 +422,9 @@ def dag() -> Iterator[DAG]:
         ({"max_failures": 0}, "max_failures is 0"),
         ({"max_wait": None}, "There is no MaxWait"),
         ({"managed_spot": False}, "without managed spot training"),
+        ({"poll_interval": 0}, "poll_interval is 0"),
+        ({"hyperparameters": {"x": 1}}, r"\['x'\] are in the search space"),
+        ({"space": {"x": Categorical}}, "distribution of 'x'"),
     ],
 )
 def test_what_is_wrong_with_a_sweep_is_said_at_dag_parse(

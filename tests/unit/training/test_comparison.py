@@ -41,6 +41,13 @@ def test_best_is_the_completed_training_with_the_best_value() -> None:
     assert best_of(results, "loss", "max").job_name == "job-1"
 
 
+def test_training_that_diverged_is_never_the_best() -> None:
+    diverged, other = _result(1, metrics={"loss": float("nan")}), _result(2, metrics={"loss": 0.5})
+    assert [best_of([diverged, other], "loss", mode).job_name for mode in ("min", "max")] == ["job-2"] * 2
+    with pytest.raises(SpotTrainingError, match="a number as the metric 'loss'"):
+        best_of([diverged], "loss", "min")
+
+
 def test_metric_that_nobody_published_is_an_error_with_those_there_are() -> None:
     results = [_result(metrics={"loss": 0.5}), _result(metrics={"accuracy": 0.9}), NEVER_TRAINED]
     with pytest.raises(

@@ -49,6 +49,7 @@ def test_grid_is_every_combination_with_the_last_changing_fastest() -> None:
         ({"rate": 0.1}, "it takes a list"),
         ({"rate": {"low": 1}}, "it takes a list"),
         ({"rate": [0.1, "0.1"]}, "each is to be there once"),
+        ({"rate": [0.1, None]}, r"are \[None\]; it takes strings and numbers"),
     ],
 )
 def test_grid_that_is_none_says_what_it_takes(axes: Any, said: str) -> None:
@@ -131,6 +132,7 @@ def test_space_that_is_none_says_all_that_is_wrong(space: Any, said: str) -> Non
         (lambda: Integers(0, 4, log=True), "above 0"),
         (lambda: Categorical(()), "There are no values"),
         (lambda: Categorical((1, 1)), "each is to be there once"),
+        (lambda: Categorical((True, "a")), r"are \[True\]; it takes strings and numbers"),
     ],
 )
 def test_distribution_that_is_none_says_why(make: Any, said: str) -> None:
