@@ -10,7 +10,7 @@ from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from airflow_spot_provider.emulator import SageMakerEmulator
 from tests.e2e.conftest import Run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.search]
+pytestmark = [pytest.mark.e2e, pytest.mark.search, pytest.mark.timeout(900)]
 
 
 def test_example_reports_the_best_training_job_and_what_all_of_them_saved(

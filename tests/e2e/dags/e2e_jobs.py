@@ -73,7 +73,7 @@ with DAG("e2e_turns", schedule=None):
     SageMakerSpotTrainingOperator.partial(
         task_id="train",
         config=config(
-            240, "{{ 'never-launched' if ti.map_index == 3 and ti.try_number == 1 else 'uninterrupted' }}"
+            480, "{{ 'never-launched' if ti.map_index == 3 and ti.try_number == 1 else 'uninterrupted' }}"
         )
         | {"StoppingCondition": {"MaxRuntimeInSeconds": 600}},
         instance_type="ml.c5.9xlarge",
