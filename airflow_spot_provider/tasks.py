@@ -70,15 +70,25 @@ def hyperparameter_budget(
     results: Any = None,
     *,
     previous_run_of: str | None = None,
-    task_arguments: Mapping[str, Any] | None = None,
-    **budget: Any,
+    billable_seconds: float | None = None,
+    money: float | None = None,
+    price_per_hour: float | None = None,
+    first_jobs: int | None = None,
+    min_jobs: int = 1,
+    max_jobs: int | None = None,
+    **task_arguments: Any,
 ) -> XComArg:
     """A task: how many trainings a budget allows; see :func:`airflow_spot_provider.training.hyperparameter_budget`.
 
     :param results: output of the earlier round's training task, in the same DAG run.
     :param previous_run_of: instead, the id of a training task whose results in the DAG run before this one are read.
-    :param task_arguments: of the task, such as ``{"task_id": "width"}``.
-    :param budget: ``billable_seconds`` or ``money`` and ``price_per_hour``, ``first_jobs``, ``min_jobs``, ``max_jobs``.
+    :param billable_seconds: the budget; or ``money`` with ``price_per_hour``.
+    :param money: the budget in the currency of ``price_per_hour``.
+    :param price_per_hour: on-demand price of an instance.
+    :param first_jobs: the width when there is nothing to learn from.
+    :param min_jobs: at least so many, whatever they cost.
+    :param max_jobs: at most so many.
+    :param task_arguments: of the task, such as ``task_id``.
     :return: ``jobs``, ``why`` and what was observed; ``["jobs"]`` is the number.
     :raises SpotTrainingError: at DAG parse: results of this run and of the one before, or of neither.
     :raises InvalidSpotRequest: at DAG parse: a budget of zero, two budgets, bounds that contradict one another.
@@ -88,9 +98,17 @@ def hyperparameter_budget(
             "hyperparameter_budget reads the results of one earlier round: pass the output of a training task, or "
             "previous_run_of= with the id of one."
         )
+    budget: dict[str, Any] = {
+        "billable_seconds": billable_seconds,
+        "money": money,
+        "price_per_hour": price_per_hour,
+        "first_jobs": first_jobs,
+        "min_jobs": min_jobs,
+        "max_jobs": max_jobs,
+    }
     # With nothing to learn from, all that can be wrong with the budget itself is found.
-    _hyperparameter_budget((), **{**budget, "first_jobs": budget.get("first_jobs") or 1})
-    return _budget.override(**dict(task_arguments or {}))(results, previous_run_of, budget)
+    _hyperparameter_budget((), **{**budget, "first_jobs": 1 if first_jobs is None else first_jobs})
+    return _budget.override(**task_arguments)(results, previous_run_of, budget)
 
 
 def _of_previous_run(task_id: str) -> Published:

@@ -86,9 +86,7 @@ with DAG(
     first_round = round_of_trainings("first_round").expand(
         hyperparameters=hyperparameter_grid({"model": ["mlp", "linear"], "learning-rate": [0.001, 0.01]})
     )
-    width = hyperparameter_budget(
-        first_round.output, billable_seconds=600, max_jobs=4, task_arguments={"task_id": "width"}
-    )
+    width = hyperparameter_budget(first_round.output, billable_seconds=600, max_jobs=4, task_id="width")
     best_so_far = best_of(first_round.output, metric="accuracy", mode="max", task_id="best_so_far")
     second_round = round_of_trainings("second_round").expand(
         hyperparameters=around_the_best(best_so_far, width)

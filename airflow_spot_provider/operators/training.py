@@ -159,7 +159,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
     def _submit(self, context: Context, request: Mapping[str, Any]) -> Submitted:
         submitted = super()._submit(context, request)
         if self._task is not None and self._task.map_index >= 0 and "CheckpointConfig" in request:
-            self.log.info("Checkpoints of this member: %s", request["CheckpointConfig"].get("S3Uri"))
+            self.log.info("Its checkpoints: %s", request["CheckpointConfig"].get("S3Uri"))
         return submitted
 
     def _do_render_template_fields(

@@ -7,6 +7,7 @@ browser.
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 if missing := [name for name in ("optuna", "plotly", "matplotlib") if find_spec(name) is None]:
     raise ImportError(
@@ -14,7 +15,18 @@ if missing := [name for name in ("optuna", "plotly", "matplotlib") if find_spec(
         "and where DAGs are parsed."
     )
 
-from airflow_spot_provider.plots.drawing import plot_results, plot_study
+if TYPE_CHECKING:
+    from airflow_spot_provider.plots.drawing import plot_results, plot_study
+
 from airflow_spot_provider.plots.tasks import plot_results_task, plot_study_task, plot_sweep_task
 
 __all__ = ["plot_results", "plot_results_task", "plot_study", "plot_study_task", "plot_sweep_task"]
+
+
+def __getattr__(name: str) -> Any:
+    """What draws comes with the libraries that it takes, seconds of imports: a DAG that only names the tasks does without."""
+    if name in ("plot_results", "plot_study"):
+        from airflow_spot_provider.plots import drawing
+
+        return getattr(drawing, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import optuna
 from airflow.sdk import XComArg, task
 
-from airflow_spot_provider.plots import drawing
-from airflow_spot_provider.sweeps import SpotSweepGroup
-from airflow_spot_provider.sweeps.settings import storage_problems
-from airflow_spot_provider.sweeps.study import url_of
 from airflow_spot_provider.training import InvalidSpotRequest, comparison
+
+if TYPE_CHECKING:
+    from airflow_spot_provider.sweeps import SpotSweepGroup
 
 
 @task(task_id="plot_results", trigger_rule="all_done", multiple_outputs=False)
 def _plot_results(results: comparison.Results, path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    from airflow_spot_provider.plots import drawing
+
     return drawing.plot_results(results, path, **arguments)
 
 
 @task(task_id="plot_study", trigger_rule="all_done", multiple_outputs=False)
 def _plot_study(study_name: str, storage: str, path: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    import optuna
+
+    from airflow_spot_provider.plots import drawing
+    from airflow_spot_provider.sweeps.study import url_of
+
     study = optuna.load_study(study_name=study_name, storage=url_of(storage))
     return drawing.plot_study(study, path, **arguments)
 
@@ -76,6 +81,8 @@ def plot_study_task(
     :return: where the plots are, and what could not be drawn.
     :raises InvalidSpotRequest: at DAG parse: no path, or a storage URL with a password.
     """
+    from airflow_spot_provider.sweeps.settings import storage_problems
+
     _check_path(path)
     if problems := storage_problems(storage):
         raise InvalidSpotRequest(problems)
@@ -99,8 +106,16 @@ def plot_sweep_task(
     :param conn_id: Airflow connection for the path.
     :param task_arguments: of the task, such as ``task_id``.
     :return: where the plots are, and what could not be drawn.
-    :raises InvalidSpotRequest: at DAG parse: no path.
+    :raises InvalidSpotRequest: at DAG parse: no path, or no sweep.
     """
+    from airflow_spot_provider.sweeps import SpotSweepGroup
+
+    if not isinstance(sweep, SpotSweepGroup):
+        raise InvalidSpotRequest(
+            [
+                f"plot_sweep_task got a {type(sweep).__name__}; it takes what spot_sweep(...) returned, not its output."
+            ]
+        )
     results: Any = sweep.result
     plots = plot_study_task(
         results.study,

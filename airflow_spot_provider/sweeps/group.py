@@ -18,7 +18,7 @@ from airflow_spot_provider.sweeps.operator import (
     run_key,
 )
 from airflow_spot_provider.sweeps.settings import SweepBudget, SweepSettings, checked_settings
-from airflow_spot_provider.sweeps.study import check_pruner, create_study
+from airflow_spot_provider.sweeps.study import check_pruner, create_study, log_through_airflow
 from airflow_spot_provider.sweeps.trials import Trials
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
@@ -175,6 +175,7 @@ class _Prepare(_StudyOperator):
     custom_operator_name = "Prepare the study"
 
     def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's signature
+        log_through_airflow()
         create_study(self._sweep())
         self.log.info("The study is %s.", self.study)
         return self.study

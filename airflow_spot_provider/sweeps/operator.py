@@ -211,14 +211,17 @@ def metric_regex(config: Any, metric: str) -> str | None:
 def check_metrics(config: Any, settings: SweepSettings) -> None:
     """Hold the objectives against the config's MetricDefinitions.
 
-    :raises InvalidSpotRequest: one is not defined there; or, with a pruner, there are no definitions at all, or the regular
-        expression is none that Python takes.
+    :raises InvalidSpotRequest: one is not defined there; or, with a pruner or a script, there are no definitions at all; or, with
+        a pruner, the regular expression is none that Python takes.
     """
     algorithm = config.get("AlgorithmSpecification") if isinstance(config, Mapping) else None
     if not isinstance(algorithm, Mapping):
         return
     definitions = algorithm.get("MetricDefinitions")
-    if not definitions and settings.pruner is None:
+    is_script = (
+        "sagemaker_program" in (config.get("HyperParameters") or ()) or "ContainerEntrypoint" in algorithm
+    )
+    if not definitions and settings.pruner is None and not is_script:
         return  # SageMaker's own algorithms publish metrics that nobody defines
     defined = [each.get("Name") for each in definitions or ()]
     if missing := [metric for metric in settings.metrics if metric not in defined]:

@@ -79,7 +79,7 @@ def checked_settings(
         problems.append(f"sampler is {sampler!r}; it takes one of {list(SAMPLERS)}.")
     if type(seed) is not int or seed < 0:
         problems.append(f"seed is {seed!r}; it takes a whole number, 0 or more.")
-    pruner = {"pruner": prune} if isinstance(prune, str) else None if prune is None else dict(prune)
+    pruner = dict(prune) if isinstance(prune, Mapping) else None if prune is None else {"pruner": prune}
     if pruner is not None and pruner.get("pruner") not in PRUNERS:
         problems.append(
             f"prune is {prune!r}; it takes one of {list(PRUNERS)}, or a dict with 'pruner' and its arguments."
@@ -97,6 +97,10 @@ def storage_problems(storage: object) -> list[str]:
     """What is wrong with a storage. A URL is stored with the DAG and with triggers, so it holds no password."""
     if not isinstance(storage, str) or not storage:
         return [f"storage is {storage!r}; it takes an Optuna URL or the id of an Airflow connection."]
+    if "://" not in storage and "/" in storage:
+        return [
+            f"storage is {storage!r}, which looks like a file: write sqlite:///{storage}, or the id of an Airflow connection."
+        ]
     if "://" in storage and urlsplit(storage).password:
         return [
             (

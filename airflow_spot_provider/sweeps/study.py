@@ -33,6 +33,12 @@ _STARTING_POINTS = 8
 """A power of two: only so many of Sobol's points are balanced."""
 
 
+def log_through_airflow() -> None:
+    """What Optuna says goes to the task's log as what it is; by itself it writes to standard error, which Airflow logs as errors."""
+    optuna.logging.disable_default_handler()
+    optuna.logging.enable_propagation()
+
+
 def create_study(settings: SweepSettings) -> optuna.Study:
     """Open the study, made anew if it is not there.
 

@@ -78,7 +78,7 @@ def hyperparameter_budget(
         jobs = _within(first_jobs, min_jobs, max_jobs)
         return Budget(
             jobs,
-            f"{jobs} trainings: there is no earlier round to learn from, so the budget of {said} was not shared out.",
+            f"{_trainings(jobs)}: there is no earlier round to learn from, so the budget of {said} was not shared out.",
         )
     each = total.billable_instance_seconds / completed
     allowed = math.floor(seconds / each)
@@ -86,13 +86,19 @@ def hyperparameter_budget(
     interruptions = sum(result.interruptions for result in read)
     rate = interruptions / (total.training_instance_seconds / 3600)
     why = (
-        f"{jobs} trainings: {len(read)} of an earlier round billed {total.billable_instance_seconds:,.0f} instance-seconds "
+        f"{_trainings(jobs)}: {len(read)} of an earlier round billed {total.billable_instance_seconds:,.0f} instance-seconds "
         f"with {interruptions} interruptions, and {completed} completed: {each:,.0f} for each. A budget of {said} allows "
         f"{allowed}"
     )
-    if jobs != allowed:
-        why += f", and the bounds are {min_jobs} to {max_jobs if max_jobs is not None else 'any number'}"
+    if jobs > allowed:
+        why += f", which is passed: min_jobs is {min_jobs}"
+    elif jobs < allowed:
+        why += f", and max_jobs is {max_jobs}"
     return Budget(jobs, f"{why}.", round(each, 3), round(rate, 3), total.percent)
+
+
+def _trainings(count: int) -> str:
+    return f"{count} training{'s' * (count != 1)}"
 
 
 def _budget_seconds(

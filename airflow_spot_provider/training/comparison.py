@@ -65,6 +65,8 @@ def best_of(results: Results, metric: str, mode: Mode) -> SpotTrainingResult:
     # Of a training that has diverged the metric is not a number, which is neither less nor more than any.
     with_metric = [result for result in completed if not math.isnan(result.metrics.get(metric, math.nan))]
     if not with_metric:
+        if not read:
+            raise SpotTrainingError("There are no trainings to compare: none has left a result.")
         there_are = sorted({name for result in completed for name in result.metrics})
         raise SpotTrainingError(
             f"None of {len(completed)} completed trainings (of {len(read)}) published a number as the metric {metric!r}; the metrics "

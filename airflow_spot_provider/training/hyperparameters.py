@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from numbers import Real
@@ -110,7 +110,7 @@ class Categorical:
     choices: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "choices", _checked_values("categorical", self.choices))
+        object.__setattr__(self, "choices", _checked_values("The choices", self.choices))
 
     def at(self, share: float) -> Any:
         """The choice below which that share of all lies.
@@ -204,7 +204,8 @@ def hyperparameter_grid(
         raise InvalidSpotRequest(
             [f"The grid is {axes!r}; it takes a dict of at least one hyperparameter to the values to try."]
         )
-    values = {name: _checked_values(name, choices) for name, choices in axes.items()}
+    _check_fixed(axes, fixed)
+    values = {name: _checked_values(f"The values of {name!r}", choices) for name, choices in axes.items()}
     _check_width("grid", math.prod(map(len, values.values())), limit)
     return [
         {**(fixed or {}), **dict(zip(values, combination, strict=True))}
@@ -233,6 +234,7 @@ def hyperparameter_samples(
     :raises InvalidSpotRequest: a space, count, seed or method that there is not, or more samples than the limit.
     """
     checked = space_of(space)
+    _check_fixed(checked, fixed)
     for what, number, least in (("count", count, 1), ("seed", seed, 0)):
         if type(number) is not int or number < least:
             raise InvalidSpotRequest([f"{what} is {number!r}; it takes a whole number, {least} or more."])
@@ -273,11 +275,16 @@ def _points(dimensions: int, count: int, seed: int, method: SamplingMethod) -> I
         yield from qmc.LatinHypercube(dimensions, rng=seed).random(count).tolist()
 
 
-def _checked_values(name: str, values: object) -> tuple[Any, ...]:
+def _check_fixed(searched: Iterable[str], fixed: Mapping[str, Any] | None) -> None:
+    if both := sorted(set(searched) & set(fixed or ())):
+        raise InvalidSpotRequest([f"{both} are both searched and fixed. Take them out of one of the two."])
+
+
+def _checked_values(what: str, values: object) -> tuple[Any, ...]:
     if isinstance(values, str | Mapping) or not isinstance(values, Collection):
-        raise InvalidSpotRequest([f"The values of {name!r} are {values!r}; it takes a list of them."])
+        raise InvalidSpotRequest([f"{what} are {values!r}; it takes a list of them."])
     if not values:
-        raise InvalidSpotRequest([f"There are no values of {name!r}; it takes at least one."])
+        raise InvalidSpotRequest([f"{what} are none; it takes at least one."])
     listed = tuple(values)
     if strange := [
         value for value in listed if isinstance(value, bool) or not isinstance(value, str | Real | Decimal)
@@ -285,13 +292,13 @@ def _checked_values(name: str, values: object) -> tuple[Any, ...]:
         raise InvalidSpotRequest(
             [
                 (
-                    f"Among the values of {name!r} are {strange}; it takes strings and numbers. Write them as the text that the "
+                    f"{what} have {strange} among them; it takes strings and numbers. Write them as the text that the "
                     "training script reads."
                 )
             ]
         )
     if len({str(value) for value in listed}) < len(listed):
-        raise InvalidSpotRequest([f"The values of {name!r} are {list(listed)}; each is to be there once."])
+        raise InvalidSpotRequest([f"{what} are {list(listed)}; each is to be there once."])
     return listed
 
 

@@ -59,7 +59,7 @@ def main():
     with (Path(args.model_dir) / "model.pkl").open("wb") as file:
         pickle.dump(model, file)
     (Path(args.model_dir) / "metrics.json").write_text(json.dumps({"accuracy": accuracy}))
-    print(f"trained {args.epochs} epochs: final accuracy={accuracy:.4f}")
+    print(f"trained {args.epochs} epochs: the accuracy is {accuracy:.4f}")
 
 
 def new_model(args):

@@ -29,7 +29,7 @@ with DAG("fan_out_test", schedule=None) as dag:
     ).expand(hyperparameters=hyperparameter_grid({{"rate": [0.1, 0.01]}}))
     savings_of(train.output)
     best_of(train.output, metric="accuracy", mode="max")
-    hyperparameter_budget(train.output, billable_seconds=600, task_arguments={{"task_id": "this_run"}})
+    hyperparameter_budget(train.output, billable_seconds=600, task_id="this_run")
     hyperparameter_budget(previous_run_of="train", billable_seconds=600, first_jobs=7)
 
 if __name__ == "__main__":

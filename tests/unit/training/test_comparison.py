@@ -55,7 +55,9 @@ def test_metric_that_nobody_published_is_an_error_with_those_there_are() -> None
     ):
         best_of(results, "auc", "max")
     with pytest.raises(SpotTrainingError, match="MetricDefinitions"):
-        best_of([], "auc", "max")
+        best_of([NEVER_TRAINED], "auc", "max")
+    with pytest.raises(SpotTrainingError, match="no trainings to compare"):
+        best_of([None], "auc", "max")
 
 
 def test_unknown_mode_is_an_error() -> None:
@@ -112,12 +114,17 @@ def test_money_buys_billable_time_at_the_on_demand_price() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bounds", "jobs"), [({"min_jobs": 20}, 20), ({"max_jobs": 3}, 3), ({"max_jobs": 50}, 10)]
+    ("bounds", "jobs", "said"),
+    [
+        ({"min_jobs": 20}, 20, "allows 10, which is passed: min_jobs is 20."),
+        ({"max_jobs": 3}, 3, "allows 10, and max_jobs is 3."),
+        ({"max_jobs": 50}, 10, "allows 10."),
+    ],
 )
-def test_bounds_hold_and_are_said(bounds: dict[str, int], jobs: int) -> None:
+def test_bounds_hold_and_are_said(bounds: dict[str, int], jobs: int, said: str) -> None:
     budget = hyperparameter_budget([_result()], billable_seconds=1000, **bounds)
     assert budget.jobs == jobs
-    assert ("the bounds are" in budget.why) == (jobs != 10)
+    assert budget.why.endswith(said)
 
 
 @pytest.mark.parametrize("results", [[], [NEVER_TRAINED], [_result(billable_seconds=0)]])

@@ -39,17 +39,24 @@ def test_grid_is_every_combination_with_the_last_changing_fastest() -> None:
     ]
 
 
+def test_what_is_searched_and_fixed_is_refused() -> None:
+    with pytest.raises(InvalidSpotRequest, match=r"\['a'\] are both searched and fixed"):
+        hyperparameter_grid({"a": [1]}, fixed={"a": 2})
+    with pytest.raises(InvalidSpotRequest, match=r"\['a'\] are both searched and fixed"):
+        hyperparameter_samples({"a": Uniform(0, 1)}, 2, seed=1, fixed={"a": 2})
+
+
 @pytest.mark.parametrize(
     ("axes", "said"),
     [
         ({}, "at least one hyperparameter"),
         (["rate"], "at least one hyperparameter"),
-        ({"rate": []}, "There are no values of 'rate'"),
+        ({"rate": []}, "The values of 'rate' are none"),
         ({"model": "mlp"}, "it takes a list"),
         ({"rate": 0.1}, "it takes a list"),
         ({"rate": {"low": 1}}, "it takes a list"),
         ({"rate": [0.1, "0.1"]}, "each is to be there once"),
-        ({"rate": [0.1, None]}, r"are \[None\]; it takes strings and numbers"),
+        ({"rate": [0.1, None]}, r"have \[None\] among them; it takes strings and numbers"),
     ],
 )
 def test_grid_that_is_none_says_what_it_takes(axes: Any, said: str) -> None:
@@ -110,7 +117,7 @@ def test_space_can_be_plain_json() -> None:
         ),
         (
             {"a": {"distribution": "categorical", "choices": []}, "b": 1},
-            r"(?s)no values of 'categorical'.*distribution of 'b'",
+            r"(?s)The choices are none.*distribution of 'b'",
         ),
     ],
 )
@@ -130,9 +137,9 @@ def test_space_that_is_none_says_all_that_is_wrong(space: Any, said: str) -> Non
         (lambda: LogUniform(0, 1), "above 0"),
         (lambda: Integers(1, 2.5), "it takes a whole number"),  # type: ignore[arg-type]  # what a user may pass
         (lambda: Integers(0, 4, log=True), "above 0"),
-        (lambda: Categorical(()), "There are no values"),
+        (lambda: Categorical(()), "The choices are none"),
         (lambda: Categorical((1, 1)), "each is to be there once"),
-        (lambda: Categorical((True, "a")), r"are \[True\]; it takes strings and numbers"),
+        (lambda: Categorical((True, "a")), r"have \[True\] among them; it takes strings and numbers"),
     ],
 )
 def test_distribution_that_is_none_says_why(make: Any, said: str) -> None:
