@@ -21,6 +21,8 @@ SCRIPTS = Path(__file__).parents[1] / "rehearsal_scripts"
 DIGITS = Path(__file__).parents[2] / "dags" / "digits"
 AT_ONCE = 4
 """Rehearsals spend most of their time waiting; so many at a time keep the tests short."""
+SECONDS = 0.3
+"""A step's. On a busy machine an interruption takes seconds to come, and the script must not have ended by then."""
 
 
 class Rehearsals:
@@ -41,11 +43,13 @@ class Rehearsals:
 
     def _hold(self, name: str) -> RehearsalReport:
         if name == "digits":
-            pace = ["seconds-per-epoch=0.15", "epochs=15"]
+            pace = ["seconds-per-epoch=0.3", "epochs=15"]
             return rehearse(source_of(DIGITS, data=self._data, hyperparameters=pace), Plan())
         # One that ignores SIGTERM needs enough to do to be killed in the middle of it.
         steps, grace = ("40", 1.0) if name == "ignores_sigterm" else ("20", 10.0)
-        source = source_of(SCRIPTS, program=f"{name}.py", hyperparameters=[f"steps={steps}"])
+        source = source_of(
+            SCRIPTS, program=f"{name}.py", hyperparameters=[f"steps={steps}", f"seconds={SECONDS}"]
+        )
         return rehearse(source, Plan(grace_seconds=grace))
 
 
