@@ -57,7 +57,7 @@ def train(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> A
 def tune(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> Any:
     """Start a tuning job, as something else than Airflow does."""
 
-    def _tune(lifecycle: str = "uninterrupted") -> str:
+    def _tune(lifecycle: str = "uninterrupted", training_seconds: int = 30) -> str:
         members = ("RoleArn", "OutputDataConfig", "ResourceConfig", "StoppingCondition")
         metrics = [{"Name": "loss", "Regex": "loss=(.*)"}]
         algorithm = {**job_config["AlgorithmSpecification"], "MetricDefinitions": metrics}
@@ -75,9 +75,12 @@ def tune(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> An
                     **{member: job_config[member] for member in members},
                     "AlgorithmSpecification": algorithm,
                 },
-                "Tags": [*job_config["Tags"], {"Key": "emulator:lifecycle", "Value": lifecycle}],
+                "Tags": [
+                    {"Key": "emulator:training-seconds", "Value": str(training_seconds)},
+                    {"Key": "emulator:lifecycle", "Value": lifecycle},
+                ],
             },
-            max_wait=600,
+            max_wait=1200,
         )
         assert hook.jobs(TUNING_JOBS).create(request)
         return unique
@@ -123,7 +126,7 @@ def test_training_job_is_waited_for_and_published(train: Any, ti: FakeTaskInstan
 def test_training_job_is_waited_for_without_a_worker_and_has_no_tag_put_on_it(
     train: Any, ti: FakeTaskInstance, hook: SageMakerSpotHook
 ) -> None:
-    job = train("interrupted-twice-then-max-wait")
+    job = train("interrupted-twice-then-max-wait", max_wait=480)
     sensor = _training_sensor(job, deferrable=True, timeout=77, botocore_config={"read_timeout": 7})
     deferral = _deferred(sensor, ti)
     settings = deferral.trigger.serialize()[1]
@@ -176,7 +179,8 @@ def test_outcome_that_is_not_accepted_skips_where_the_user_asks_for_that(
 
 
 def test_tuning_job_is_waited_for_and_published(tune: Any, ti: FakeTaskInstance) -> None:
-    job = tune()
+    # Long enough that it still runs when a slow machine gets to look: 400 s pass in seven.
+    job = tune(training_seconds=400)
     sensor = _tuning_sensor(job, deferrable=True)
     deferral = _deferred(sensor, ti)
 
