@@ -19,7 +19,15 @@ from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.operators._rendering import masked_config, masked_values
 from airflow_spot_provider.operators._submission import Found, Names, Submitted, newest_job, submit
 from airflow_spot_provider.operators._turn import TurnTakingOperator
-from airflow_spot_provider.training import InvalidSpotRequest, MustWaitItsTurn, TaskIdentity, WatchFailed
+from airflow_spot_provider.training import (
+    InvalidSpotRequest,
+    MustWaitItsTurn,
+    SpotTrainingResult,
+    SpotTuningResult,
+    TaskIdentity,
+    WatchFailed,
+)
+from airflow_spot_provider.training.progress import Facts
 from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 
 if TYPE_CHECKING:
@@ -86,8 +94,12 @@ class SpotJobOperator(TurnTakingOperator):
         """What waits for the job."""
 
     @abstractmethod
-    def _progress(self, description: Description) -> dict[str, Any]:
-        """What is published while the job runs."""
+    def _progress(self, description: Description, result: Any = None) -> dict[str, Any]:
+        """What is published from the submit on.
+
+        :param description: of the job; at the submit, the request.
+        :param result: how it ended, once it has.
+        """
 
     @abstractmethod
     def _attempt(self, description: Description) -> dict[str, Any]:
@@ -109,15 +121,17 @@ class SpotJobOperator(TurnTakingOperator):
             try:
                 submitted = self._submit(context, request)
             except MustWaitItsTurn as refusal:
-                self._await_turn(context, refusal, self._progress({self.kind.name: self._job_name}))
+                self._await_turn(
+                    context, refusal, self._progress({**request, self.kind.name: self._job_name})
+                )
                 continue
             earlier = [self._attempt(description) for description in submitted.earlier]
             killed = submitted.found is Found.KILLED_JOB
+            if self.do_xcom_push:
+                begun = self._progress({**request, self.kind.name: submitted.job_name})
+                context["ti"].xcom_push(key=PROGRESS_KEY, value=begun)
             # Airflow's scheduler fails a task that resumes at once: a job that has ended is not deferred for.
             if self.deferrable and submitted.found is not Found.ENDED_JOB:
-                if self.do_xcom_push:
-                    begun = self._progress({self.kind.name: submitted.job_name})
-                    context["ti"].xcom_push(key=PROGRESS_KEY, value=begun)
                 self.defer(
                     trigger=self._trigger(submitted.job_name),
                     method_name=self.submit_again.__name__ if killed else self.execute_complete.__name__,
@@ -127,7 +141,7 @@ class SpotJobOperator(TurnTakingOperator):
             description = self._watch(submitted.job_name, self.poll_interval, self.log)
             if not killed:
                 self._waits_since = None
-                return self._conclude(context, description, earlier)
+                return self._finish(context, description, earlier)
 
     def execute_complete(
         self,
@@ -141,15 +155,16 @@ class SpotJobOperator(TurnTakingOperator):
         """
         job_name = self._ended_job(context, event)
         # The event came from another process: this one sees for itself, in case SageMaker's answer lags behind it.
-        return self._conclude(context, self._watch(job_name, 2.0, None), earlier)
+        return self._finish(context, self._watch(job_name, 2.0, None), earlier)
 
-    def _conclude(
-        self, context: Context, description: Description, earlier: Iterable[Mapping[str, Any]]
-    ) -> dict[str, Any]:
+    def _publish(
+        self, context: Context, description: Description, result: SpotTrainingResult | SpotTuningResult
+    ) -> None:
+        """Publish how the job ended. What the trigger has published as progress is from before its end."""
         if self.do_xcom_push:
-            # What the trigger has published is from before the job's end.
-            context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description))
-        return self._finish(context, description, earlier)
+            context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
+            context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
+            context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description, result))
 
     def submit_again(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on once a job that a user had killed has ended: only now may this task have another."""
@@ -237,7 +252,13 @@ class SpotJobOperator(TurnTakingOperator):
             **self._settings,
             "cancel_on_kill": self.cancel_on_kill,
             "try_number": self._try_number,
+            "facts": self._facts.model_dump(mode="json", exclude_defaults=True),
         }
+
+    @property
+    def _facts(self) -> Facts:
+        """What goes into every progress besides what SageMaker tells."""
+        return Facts(aws_conn_id=self.aws_conn_id, region=self.hook.conn_region_name)
 
     def _watch(self, job_name: str, poll_interval: float, log: Log | None) -> Description:
         jitter = random.Random()

@@ -15,14 +15,13 @@ from airflow_spot_provider.aws.watching.turns import LONGEST_PAUSE, SHORTEST_PAU
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import MustWaitItsTurn
 from airflow_spot_provider.training.narration import duration
+from airflow_spot_provider.training.phases import WAITING_FOR_A_TURN, phase_of
+from airflow_spot_provider.training.result import iso
 from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 from airflow_spot_provider.triggers.turn import SageMakerSpotTurnTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-WAITING_FOR_A_TURN = "WaitingForTurn"
-"""What XCom ``spot_progress`` has as the status of a task that has no job yet."""
 
 
 class TurnTakingOperator(AwsBaseOperator[SageMakerSpotHook]):
@@ -69,11 +68,14 @@ class TurnTakingOperator(AwsBaseOperator[SageMakerSpotHook]):
                 "deferred" if self.deferrable else "in this worker",
             )
             if self.do_xcom_push:
+                told_since = iso(datetime.fromtimestamp(since, UTC))
                 progress = {
                     **progress,
                     "status": WAITING_FOR_A_TURN,
+                    "phase": phase_of(WAITING_FOR_A_TURN),
+                    "since": told_since,
                     "waits_for": refusal.waits_for,
-                    "waits_since": datetime.fromtimestamp(since, UTC).isoformat(),
+                    "waits_since": told_since,
                 }
                 context["ti"].xcom_push(key=PROGRESS_KEY, value=progress)
         if not self.deferrable:

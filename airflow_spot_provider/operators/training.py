@@ -14,7 +14,7 @@ from airflow_spot_provider.links.sagemaker import (
     SageMakerTrainingLogsLink,
 )
 from airflow_spot_provider.operators._account import repeat_training_log, tell
-from airflow_spot_provider.operators._job import RESULT_KEY, SAVINGS_KEY, SpotJobOperator
+from airflow_spot_provider.operators._job import SpotJobOperator
 from airflow_spot_provider.operators._members import reads_map_index, with_own_checkpoints
 from airflow_spot_provider.operators._outcomes import checked_outcomes
 from airflow_spot_provider.operators._rendering import is_rendered
@@ -180,8 +180,8 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
     def _trigger(self, job_name: str) -> SageMakerSpotTrainingTrigger:
         return SageMakerSpotTrainingTrigger(job_name, print_log=self.print_log, **self._connection)
 
-    def _progress(self, description: Description) -> dict[str, Any]:
-        return progress_of(description)
+    def _progress(self, description: Description, result: SpotTrainingResult | None = None) -> dict[str, Any]:
+        return progress_of(description, facts=self._facts, result=result)
 
     def _attempt(self, description: Description) -> dict[str, Any]:
         return Attempt.of(description).model_dump(mode="json")
@@ -194,9 +194,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
             earlier=[Attempt.model_validate(each) for each in earlier],
             published_hyperparameters=self.publish_hyperparameters,
         )
-        if self.do_xcom_push:
-            context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
-            context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
+        self._publish(context, description, result)
         self._release(result.job_arn)
         tell(self.log, description, result, spot_wanted=self.managed_spot)
         if self.print_log:

@@ -12,7 +12,7 @@ from airflow_spot_provider.aws.kinds import TUNING_JOBS, Description
 from airflow_spot_provider.hooks._members import members_of
 from airflow_spot_provider.links.sagemaker import SageMakerTuningJobLink, SageMakerTuningLogsLink
 from airflow_spot_provider.operators._account import tell_tuning
-from airflow_spot_provider.operators._job import RESULT_KEY, SAVINGS_KEY, SpotJobOperator
+from airflow_spot_provider.operators._job import SpotJobOperator
 from airflow_spot_provider.operators._outcomes import ACCEPTED_OF_TUNING, checked_tuning_outcomes
 from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.training import (
@@ -128,8 +128,8 @@ class SageMakerSpotTuningOperator(SpotJobOperator):
     def _trigger(self, job_name: str) -> SageMakerSpotTuningTrigger:
         return SageMakerSpotTuningTrigger(job_name, **self._connection)
 
-    def _progress(self, description: Description) -> dict[str, Any]:
-        return tuning_progress_of(description)
+    def _progress(self, description: Description, result: SpotTuningResult | None = None) -> dict[str, Any]:
+        return tuning_progress_of(description, facts=self._facts, result=result)
 
     def _attempt(self, description: Description) -> dict[str, Any]:
         return {"job_name": description[TUNING_JOBS.name], "status": description[TUNING_JOBS.status]}
@@ -142,9 +142,7 @@ class SageMakerSpotTuningOperator(SpotJobOperator):
             members_of(self.hook, description[TUNING_JOBS.name]),
             earlier=[(each["job_name"], each["status"]) for each in earlier],
         )
-        if self.do_xcom_push:
-            context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
-            context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
+        self._publish(context, description, result)
         self._release(result.job_arn)
         tell_tuning(self.log, result, spot_wanted=self.managed_spot)
         if result.outcome not in self.accept:

@@ -18,6 +18,8 @@ from airflow_spot_provider.training import (
     UnacceptedOutcome,
     WatchFailed,
 )
+from airflow_spot_provider.training.progress import Facts
+from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.links.base_aws import BaseAwsLink
@@ -114,12 +116,20 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
             "botocore_config": self.botocore_config,
             "poll_interval": max(1.0, self.poke_interval),
             "cancel_on_kill": False,
+            "facts": self._facts.model_dump(mode="json", exclude_defaults=True),
         }
 
-    def _publish(self, context: Context, result: SpotTrainingResult | SpotTuningResult) -> None:
+    @property
+    def _facts(self) -> Facts:
+        return Facts(aws_conn_id=self.aws_conn_id, region=self.hook.conn_region_name, observed=True)
+
+    def _publish(
+        self, context: Context, result: SpotTrainingResult | SpotTuningResult, progress: dict[str, Any]
+    ) -> None:
         if self.do_xcom_push:
             context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
             context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
+            context["ti"].xcom_push(key=PROGRESS_KEY, value=progress)
 
     def _refuse(self, error: UnacceptedOutcome) -> NoReturn:
         """Raise, or skip where the user has asked for that: Airflow itself does so for its own exceptions only."""

@@ -12,7 +12,7 @@ from airflow_spot_provider.links.sagemaker import SageMakerTrainingJobLink, Sage
 from airflow_spot_provider.operators._account import repeat_training_log, tell
 from airflow_spot_provider.operators._outcomes import checked_outcomes
 from airflow_spot_provider.sensors._job import SpotJobSensor
-from airflow_spot_provider.training import Outcome, SpotTrainingResult
+from airflow_spot_provider.training import Outcome, SpotTrainingResult, progress_of
 from airflow_spot_provider.training.exceptions import unaccepted
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
 
@@ -62,7 +62,7 @@ class SageMakerSpotTrainingSensor(SpotJobSensor):
 
     def _finish(self, context: Context, description: Description) -> dict[str, Any]:
         result = SpotTrainingResult.of(description)
-        self._publish(context, result)
+        self._publish(context, result, progress_of(description, facts=self._facts, result=result))
         # Whether it was to run on spot is not known here: somebody else has asked for it.
         tell(self.log, description, result, spot_wanted=False)
         if self.print_log:

@@ -13,7 +13,7 @@ from airflow_spot_provider.links.sagemaker import SageMakerTuningJobLink, SageMa
 from airflow_spot_provider.operators._account import tell_tuning
 from airflow_spot_provider.operators._outcomes import ACCEPTED_OF_TUNING, checked_tuning_outcomes
 from airflow_spot_provider.sensors._job import SpotJobSensor
-from airflow_spot_provider.training import SpotTuningResult
+from airflow_spot_provider.training import SpotTuningResult, tuning_progress_of
 from airflow_spot_provider.training.exceptions import unaccepted_tuning
 from airflow_spot_provider.triggers.tuning import SageMakerSpotTuningTrigger
 
@@ -54,7 +54,7 @@ class SageMakerSpotTuningSensor(SpotJobSensor):
 
     def _finish(self, context: Context, description: Description) -> dict[str, Any]:
         result = SpotTuningResult.of(description, members_of(self.hook, description[TUNING_JOBS.name]))
-        self._publish(context, result)
+        self._publish(context, result, tuning_progress_of(description, facts=self._facts, result=result))
         # Whether it was to run on spot is not known here: somebody else has asked for it.
         tell_tuning(self.log, result, spot_wanted=False)
         if result.outcome not in self.accept:

@@ -19,11 +19,15 @@ from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger
 from airflow_spot_provider.training import (
     Attempt,
     InvalidSpotRequest,
+    Savings,
     SpotTrainingResult,
     TaskIdentity,
 )
 from airflow_spot_provider.training.exceptions import unaccepted
+from airflow_spot_provider.training.progress import Facts
+from airflow_spot_provider.training.result import cost_of_all
 from airflow_spot_provider.training.rules import Known
+from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -162,6 +166,8 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
             state = trials.tell(self._trial, result)
         finally:
             self._push(context, self._trial.number, result)
+            if self.do_xcom_push:
+                context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description, result))
             self._release(result.job_arn)
             tell(self.log, description, result, spot_wanted=self.managed_spot)
             if self.print_log:
@@ -171,6 +177,29 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
             self.log.error("%s trials of this slot failed in a row; the slot ends.", self.max_failures)
             raise unaccepted(result)
         return result.to_json()
+
+    @property
+    def _facts(self) -> Facts:
+        """Which trial this is, and what those of this slot before it came to."""
+        facts = super()._facts
+        if self._trial is None:
+            return facts
+        number, trials = self._trial.number, SweepBudget.of(self.budget).trials
+        results = self._open_trials.results(slot=self.slot)
+        before = [result for each, result in results.items() if each != number]
+        savings, cost = Savings.total(result.savings for result in before), cost_of_all(before)
+        return facts.model_copy(
+            update={
+                "note": f"Trial {number + 1}{f' of {trials}' if trials else ''} of study {self.study}.",
+                "earlier": (
+                    savings.training_instance_seconds,
+                    savings.billable_instance_seconds,
+                    savings.jobs,
+                    savings.unknown,
+                ),
+                "earlier_cost": cost and (cost.amount, cost.on_demand, cost.currency, cost.price_date),
+            }
+        )
 
     def _stop_waited_for(self, context: Context, why: str) -> None:
         self._trial = self._trials(context).running_here()

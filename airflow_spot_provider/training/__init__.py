@@ -41,18 +41,22 @@ from airflow_spot_provider.training.lifecycle import (
     Transition,
     outcome_of,
 )
+from airflow_spot_provider.training.money import Cost, Price
 from airflow_spot_provider.training.naming import TaskIdentity, job_name, tuning_job_name
+from airflow_spot_provider.training.phases import Phase, phase_of
+from airflow_spot_provider.training.progress import SpotProgress, progress_of, tuning_progress_of
 from airflow_spot_provider.training.request import on_demand_request, spot_request
-from airflow_spot_provider.training.result import Attempt, SpotTrainingResult, progress_of
+from airflow_spot_provider.training.result import Attempt, SpotTrainingResult
 from airflow_spot_provider.training.savings import Savings, savings_percent
 from airflow_spot_provider.training.tuning_outcome import TuningOutcome
 from airflow_spot_provider.training.tuning_request import on_demand_tuning_request, spot_tuning_request
-from airflow_spot_provider.training.tuning_result import SpotTuningResult, tuning_progress_of
+from airflow_spot_provider.training.tuning_result import SpotTuningResult
 
 __all__ = [
     "Attempt",
     "Budget",
     "Categorical",
+    "Cost",
     "Integers",
     "InvalidSpotRequest",
     "JobNameTaken",
@@ -63,9 +67,12 @@ __all__ = [
     "MustWaitItsTurn",
     "NoTrainingJobSucceeded",
     "Outcome",
+    "Phase",
+    "Price",
     "QuotaTooSmall",
     "Savings",
     "SecondaryStatus",
+    "SpotProgress",
     "SpotTrainingError",
     "SpotTrainingResult",
     "SpotTuningResult",
@@ -93,6 +100,7 @@ __all__ = [
     "on_demand_request",
     "on_demand_tuning_request",
     "outcome_of",
+    "phase_of",
     "progress_of",
     "savings_of",
     "savings_percent",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_spot_provider.training.json_text import clipped, json_bytes, sound, whole_uri
 from airflow_spot_provider.training.lifecycle import Outcome, Timeline, Transition, outcome_of
+from airflow_spot_provider.training.money import Cost, Price
 from airflow_spot_provider.training.savings import Savings, savings_percent
 
 MAX_RESULT_BYTES = 8_000
@@ -78,7 +79,10 @@ class SpotTrainingResult(BaseModel):
         that is no finite number (a loss of NaN) is left out: JSON has no such number.
     :param hyperparameters: those that the user asked to have published, as text, as many as fit in 1,000 bytes of JSON.
     :param attempts: the jobs of this task so far, this one last (the newest five).
-    :param cost: what the job cost; None as long as no price is known.
+    :param cost: what the job cost: billable seconds x instances x on-demand price; None if no price is known.
+    :param on_demand_cost: what the same training would have cost on demand: training seconds x instances x price.
+    :param currency: of both.
+    :param price_date: ISO date on which the price list gave that price.
     """
 
     # What is read may be any XCom: an error about it must not repeat what it holds.
@@ -104,6 +108,9 @@ class SpotTrainingResult(BaseModel):
     hyperparameters: dict[str, str] = Field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     cost: float | None = None
+    on_demand_cost: float | None = None
+    currency: str | None = None
+    price_date: str | None = None
 
     @classmethod
     def of(
@@ -112,6 +119,7 @@ class SpotTrainingResult(BaseModel):
         *,
         earlier: Sequence[Attempt] = (),
         published_hyperparameters: Iterable[str] = (),
+        price: Price | None = None,
     ) -> SpotTrainingResult:
         """Read the result of an ended job from its DescribeTrainingJob answer.
 
@@ -119,19 +127,21 @@ class SpotTrainingResult(BaseModel):
         :param earlier: the attempts that this task made before.
         :param published_hyperparameters: names of the hyperparameters that the user asked to have in the result: they may be
             secrets, so none is there unasked.
+        :param price: what an instance costs on demand, if that is known.
         :raises ValueError: the job has not ended.
         """
         attempt = Attempt.of(description)
         timeline = Timeline.of(description)
         training, billable = (description.get(f"{kind}TimeInSeconds") for kind in ("Training", "Billable"))
         resources = description.get("ResourceConfig") or {}
+        cost = Cost.of(Savings.of_job(training, billable, instances_of(resources)), price)
         result = cls(
             job_name=attempt.job_name,
             job_arn=description.get("TrainingJobArn", ""),
             outcome=attempt.outcome,
             managed_spot=attempt.managed_spot,
             instance_type=resources.get("InstanceType") or resources.get("SelectedInstanceType"),
-            instance_count=_instances(resources),
+            instance_count=instances_of(resources),
             training_seconds=training,
             billable_seconds=billable,
             savings_percent=savings_percent(training, billable),
@@ -140,6 +150,7 @@ class SpotTrainingResult(BaseModel):
             model_artifacts=whole_uri((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts")),
             checkpoint_s3_uri=whole_uri((description.get("CheckpointConfig") or {}).get("S3Uri")),
             attempts=(*earlier, attempt)[-_MAX_ATTEMPTS:],
+            **Cost.told(cost),
         )
         # What can be long gets what room there is: the reason first, then the metrics, then the timeline.
         room = MAX_RESULT_BYTES - json_bytes(result.to_json())
@@ -153,7 +164,7 @@ class SpotTrainingResult(BaseModel):
             min(_MAX_HYPERPARAMETERS, room),
         )
         room -= json_bytes(hyperparameters)
-        rows = _rows(timeline.transitions, room)
+        rows = rows_of(timeline.transitions, room)
         return result.model_copy(
             update={
                 "failure_reason": reason or None,
@@ -169,6 +180,11 @@ class SpotTrainingResult(BaseModel):
         """The savings of this job, ready to be summed over many."""
         return Savings.of_job(self.training_seconds, self.billable_seconds, self.instance_count)
 
+    @property
+    def known_cost(self) -> Cost | None:
+        """What the job cost, ready to be summed; None if that is not known."""
+        return Cost.read(self.cost, self.on_demand_cost, self.currency, self.price_date)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for an XCom; :meth:`from_json` reads it back to an equal result."""
         return self.model_dump(mode="json")
@@ -182,30 +198,19 @@ class SpotTrainingResult(BaseModel):
         return cls.model_validate(value)
 
 
+def cost_of_all(results: Iterable[SpotTrainingResult]) -> Cost | None:
+    """What jobs cost together; None unless that is known, in one currency, of all that have a figure."""
+    costs = [result.known_cost for result in results if result.savings.jobs]
+    totals = Cost.total(cost for cost in costs if cost is not None)
+    return next(iter(totals.values())) if None not in costs and len(totals) == 1 else None
+
+
 _Row = tuple[str, str | None, str | None]
 
 
-def progress_of(description: Mapping[str, Any]) -> dict[str, Any]:
-    """How far a training job has come: what a task publishes while it waits.
-
-    :param description: a DescribeTrainingJob answer.
-    :return: ``job_name``, ``status`` (SecondaryStatus), ``interruptions``, ``timeline`` and ``timeline_left_out`` as in
-        :class:`SpotTrainingResult`; plain JSON.
-    """
-    timeline = Timeline.of(description)
-    rows = _rows(timeline.transitions, MAX_RESULT_BYTES - 1_000)
-    return {
-        "job_name": description.get("TrainingJobName"),
-        "status": clipped(str(description.get("SecondaryStatus", "")), _MAX_STATUS),
-        "interruptions": timeline.interruptions,
-        "timeline": [list(row) for row in rows],
-        "timeline_left_out": len(timeline.transitions) - len(rows),
-    }
-
-
-def _rows(transitions: Sequence[Transition], room: int) -> tuple[_Row, ...]:
-    """The first ten and the newest ones, as many as there is room for."""
-    rows = [(clipped(entry.status, _MAX_STATUS), _iso(entry.start), _iso(entry.end)) for entry in transitions]
+def rows_of(transitions: Sequence[Transition], room: int) -> tuple[_Row, ...]:
+    """A timeline as JSON: the first ten and the newest ones, as many as there is room for."""
+    rows = [(clipped(entry.status, _MAX_STATUS), iso(entry.start), iso(entry.end)) for entry in transitions]
     for count in range(min(len(rows), MAX_TIMELINE_ENTRIES), 0, -1):
         first = min(count, _FIRST_TIMELINE_ENTRIES)
         kept = (*rows[:first], *rows[len(rows) - (count - first) :])
@@ -214,7 +219,7 @@ def _rows(transitions: Sequence[Transition], room: int) -> tuple[_Row, ...]:
     return ()
 
 
-def _instances(resources: Mapping[str, Any]) -> int:
+def instances_of(resources: Mapping[str, Any]) -> int:
     """ResourceConfig tells their number in one of three ways."""
     groups = resources.get("InstanceGroups") or ()
     return (
@@ -246,5 +251,6 @@ def _hyperparameters(given: Mapping[str, Any], names: Iterable[str], room: int) 
     return published
 
 
-def _iso(time: datetime | None) -> str | None:
+def iso(time: datetime | None) -> str | None:
+    """A time as all of our JSON has it: UTC, milliseconds, of one length; None stays None."""
     return None if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_spot_provider.training.json_text import clipped, json_bytes, sound
-from airflow_spot_provider.training.result import MAX_RESULT_BYTES
+from airflow_spot_provider.training.money import Cost
+from airflow_spot_provider.training.result import MAX_RESULT_BYTES, cost_of_all
 from airflow_spot_provider.training.savings import Savings
 from airflow_spot_provider.training.tuning_member import TuningMember
 from airflow_spot_provider.training.tuning_outcome import (
@@ -85,6 +86,10 @@ class SpotTuningResult(BaseModel):
         first, as many as there is room for. None stands for what is not known.
     :param jobs_left_out: how many the table leaves out; the tuning job's page in the console lists all.
     :param attempts: ``[job_name, status]`` of the tuning jobs of this task so far, this one last (the newest five).
+    :param cost: what its training jobs cost; None unless that is known of all that have a figure.
+    :param on_demand_cost: what the same trainings would have cost on demand.
+    :param currency: of both.
+    :param price_date: ISO date of the oldest price in it.
     """
 
     # What is read may be any XCom: an error about it must not repeat what it holds.
@@ -116,6 +121,10 @@ class SpotTuningResult(BaseModel):
     table: tuple[JobRow, ...] = ()
     jobs_left_out: int = 0
     attempts: tuple[tuple[str, str], ...] = ()
+    cost: float | None = None
+    on_demand_cost: float | None = None
+    currency: str | None = None
+    price_date: str | None = None
 
     @classmethod
     def of(
@@ -142,6 +151,7 @@ class SpotTuningResult(BaseModel):
         savings = Savings.total(member.savings for member in members)
         on_spot = sum(member.managed_spot for member in members)
         known = [member.result for member in members if member.result is not None]
+        cost = cost_of_all(known)
         best = description.get("BestTrainingJob") or {}
         result = cls(
             job_name=name,
@@ -166,6 +176,7 @@ class SpotTuningResult(BaseModel):
             runtime_seconds=runtime_seconds(description),
             warm_start_parents=tuple(parents_of(description)),
             attempts=(*earlier, (name, str(status)))[-_MAX_ATTEMPTS:],
+            **Cost.told(cost),
         )
         # What can be long gets what room there is: the best training job first, then the reason, then the table.
         found = _best(best, members, description)
@@ -184,6 +195,11 @@ class SpotTuningResult(BaseModel):
                 "jobs_left_out": len(members) - len(table),
             }
         )
+
+    @property
+    def known_cost(self) -> Cost | None:
+        """What its training jobs cost, ready to be summed; None if that is not known."""
+        return Cost.read(self.cost, self.on_demand_cost, self.currency, self.price_date)
 
     @property
     def savings(self) -> Savings:
@@ -208,22 +224,11 @@ class SpotTuningResult(BaseModel):
         return cls.model_validate(value)
 
 
-def tuning_progress_of(description: Mapping[str, Any]) -> dict[str, Any]:
-    """How far a tuning job has come: what a task publishes while it waits.
-
-    :param description: a DescribeHyperParameterTuningJob answer.
-    :return: ``job_name``, ``status``, ``statuses`` (TrainingJobStatusCounters), ``objective_statuses`` (ObjectiveStatusCounters) and ``best``
-        (``job_name``, ``metric`` and ``value`` of the best training job so far, or None); plain JSON.
-    """
+def best_so_far(description: Mapping[str, Any]) -> dict[str, Any] | None:
+    """``job_name``, ``metric`` and ``value`` of a tuning job's best training job so far; None if there is none."""
     best = description.get("BestTrainingJob") or {}
     metric, value = _objective(best)
-    return {
-        "job_name": description.get("HyperParameterTuningJobName"),
-        "status": str(description.get("HyperParameterTuningJobStatus", "")),
-        "statuses": description.get("TrainingJobStatusCounters") or {},
-        "objective_statuses": description.get("ObjectiveStatusCounters") or {},
-        "best": {"job_name": best["TrainingJobName"], "metric": metric, "value": value} if best else None,
-    }
+    return {"job_name": best["TrainingJobName"], "metric": metric, "value": value} if best else None
 
 
 def _best(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
 from airflow.triggers.base import TriggerEvent
@@ -16,6 +16,7 @@ from airflow_spot_provider.aws.kinds import Kind, instance_types_of
 from airflow_spot_provider.aws.ownership import stop_unless_taken_over
 from airflow_spot_provider.aws.watching.subscription import Notice, Sighting, Subscription
 from airflow_spot_provider.training import SpotTrainingError
+from airflow_spot_provider.training.progress import Facts
 from airflow_spot_provider.triggers._progress import publisher_of_this_loop
 from airflow_spot_provider.triggers._watching import WatchingTrigger, key_of, shortest_deferral
 
@@ -30,6 +31,7 @@ class JobTrigger(WatchingTrigger):
     :param job_name: the job's name.
     :param cancel_on_kill: whether a user's kill of the task stops the job.
     :param try_number: the try of the task that waits; a kill leaves a job alone that a later try has taken over.
+    :param facts: what goes into every published progress besides what SageMaker tells (:class:`~.training.progress.Facts`).
     :param connection: ``aws_conn_id``, ``region_name``, ``verify``, ``botocore_config`` and ``poll_interval`` (seconds; a change
         is known within about two of them), as the operator takes them.
     """
@@ -39,9 +41,16 @@ class JobTrigger(WatchingTrigger):
     """What the event calls how the job ended."""
 
     def __init__(
-        self, job_name: str, *, cancel_on_kill: bool = True, try_number: int | None = None, **connection: Any
+        self,
+        job_name: str,
+        *,
+        cancel_on_kill: bool = True,
+        try_number: int | None = None,
+        facts: Mapping[str, Any] | None = None,
+        **connection: Any,
     ) -> None:
         super().__init__(**connection)
+        self.facts = facts
         self.job_name = job_name
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
@@ -52,6 +61,7 @@ class JobTrigger(WatchingTrigger):
             "job_name": self.job_name,
             "cancel_on_kill": self.cancel_on_kill,
             "try_number": self.try_number,
+            "facts": self.facts,
         }
 
     @abstractmethod
@@ -61,6 +71,10 @@ class JobTrigger(WatchingTrigger):
         :param told: how many lines have been logged.
         :return: how many have been now, and how the job ended if it did.
         """
+
+    def told_facts(self) -> Facts:
+        """What goes into every progress besides what SageMaker tells."""
+        return Facts.model_validate({"aws_conn_id": self.aws_conn_id, **(self.facts or {})})
 
     def stopped(self) -> None:
         """The trigger waits no more."""

@@ -55,7 +55,9 @@ class SageMakerSpotTrainingTrigger(JobTrigger):
                     self._training_log = NewLogLines(self.watcher(), self.job_name)
                 self._training_log.repeat(self.logger())
             if self.task_instance is not None:
-                publisher_of_this_loop().publish(self.task_instance, progress_of(description))
+                publisher_of_this_loop().publish(
+                    self.task_instance, progress_of(description, facts=self.told_facts())
+                )
         if sighting.whole:
             told += len(lines)
         elif TRAINING_JOBS.is_at_its_beginning(description):

@@ -35,5 +35,7 @@ class SageMakerSpotTuningTrigger(JobTrigger):
         ended = TUNING_JOBS.has_ended(description)
         # A summary does not tell the best training job; what a job ends with, the task publishes itself.
         if sighting.whole and not ended and self.task_instance is not None:
-            publisher_of_this_loop().publish(self.task_instance, tuning_progress_of(description))
+            publisher_of_this_loop().publish(
+                self.task_instance, tuning_progress_of(description, facts=self.told_facts())
+            )
         return told, str(description[TUNING_JOBS.status]) if ended else None
