@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from airflow.sdk import BaseOperator, Context, Label, TaskGroup, XComArg
 
+from airflow_spot_provider.aws.ownership import is_stopped_for_next_rung
 from airflow_spot_provider.operators._results import pull_results
 from airflow_spot_provider.operators.branch import SageMakerSpotBranchOperator
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
@@ -14,7 +15,9 @@ from airflow_spot_provider.training import (
     InvalidSpotRequest,
     Outcome,
     SpotTrainingError,
+    SpotTrainingResult,
 )
+from airflow_spot_provider.training.progress import Facts
 from airflow_spot_provider.training.request import without_spot
 
 Fallback = Literal["on_demand"] | None
@@ -43,7 +46,8 @@ def spot_training_group(
     """Train on spot, and if MaxWait is over before that is done, finish the same training on demand.
 
     The tasks are ``train_on_spot``, ``how_it_ended`` (the branch), ``train_on_demand`` and ``result`` (the join). Both
-    trainings share the checkpoint prefix, so the second goes on where the first had to stop.
+    trainings share the checkpoint prefix, so the second goes on where the first had to stop. Whoever does not want to wait for
+    MaxWait can go on with it at once, from the task's page in the Airflow UI.
 
     :param group_id: id of the task group.
     :param config: members of CreateTrainingJob (templated), for both trainings.
@@ -60,16 +64,18 @@ def spot_training_group(
     both = {"config": config, "checkpoint_s3_uri": checkpoint_s3_uri, **training}
     group = SpotTrainingGroup(group_id=group_id)
     with group:
-        on_spot = SageMakerSpotTrainingOperator(
-            task_id="train_on_spot",
-            max_wait=max_wait,
-            accept=(Outcome.COMPLETED, Outcome.MAX_WAIT_TIME_EXCEEDED) if fallback else (Outcome.COMPLETED,),
-            **both,
-        )
         if fallback is None:
+            on_spot = SageMakerSpotTrainingOperator(task_id="train_on_spot", max_wait=max_wait, **both)
             group.result = _TrainingResult(task_id="result", training_task_ids=[on_spot.task_id])
             on_spot >> group.result
             return group
+        on_spot = _TrainOnSpot(
+            task_id="train_on_spot",
+            next_rung=group.child_id("train_on_demand"),
+            max_wait=max_wait,
+            accept=(Outcome.COMPLETED, Outcome.MAX_WAIT_TIME_EXCEEDED),
+            **both,
+        )
         on_demand = _TrainOnDemand(task_id="train_on_demand", **both)
         group.result = _TrainingResult(
             task_id="result",
@@ -81,12 +87,36 @@ def spot_training_group(
             training_task_id=on_spot.task_id,
             on_completed=group.result.task_id,
             on_max_wait_time_exceeded=on_demand.task_id,
+            on_stopped=on_demand.task_id,  # the training succeeds as Stopped only where that was asked for
             trigger_rule="all_success",
         )
         on_spot >> how_it_ended
         how_it_ended >> Label(Outcome.COMPLETED) >> group.result
         how_it_ended >> Label(Outcome.MAX_WAIT_TIME_EXCEEDED) >> on_demand >> group.result
     return group
+
+
+class _TrainOnSpot(SageMakerSpotTrainingOperator):
+    """The training on spot. A user who does not want to wait any longer can have the next task go on from its checkpoint.
+
+    :param next_rung: id of the task that goes on.
+    """
+
+    def __init__(self, *, next_rung: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.next_rung = next_rung
+
+    @property
+    def _facts(self) -> Facts:
+        return super()._facts.model_copy(update={"next_rung": self.next_rung})
+
+    def _accepts(self, result: SpotTrainingResult) -> bool:
+        if super()._accepts(result):
+            return True
+        if result.outcome is not Outcome.STOPPED or not is_stopped_for_next_rung(self._jobs, result.job_arn):
+            return False
+        self.log.info("The job was stopped for %s to go on from its checkpoint.", self.next_rung)
+        return True
 
 
 class _TrainOnDemand(SageMakerSpotTrainingOperator):

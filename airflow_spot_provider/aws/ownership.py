@@ -50,6 +50,8 @@ TRY = "airflow-spot:try"
 """The try of the task that waits for the job."""
 RELEASED = "airflow-spot:released"
 """Why no try waits for it any more: ``published`` (its result was) or ``killed`` (by a user)."""
+NEXT_RUNG = "airflow-spot:next-rung"
+"""The task that a user wants to go on with: the job is stopped for it, and its checkpoint is where that task begins."""
 
 _NOT_IN_A_TAG = re.compile(r"[^\w\s.:/=+\-@]")
 
@@ -86,6 +88,21 @@ def release(jobs: Jobs, job_arn: str, why: str) -> None:
     :param why: ``published`` or ``killed``.
     """
     jobs.add_tags(job_arn, {RELEASED: why})
+
+
+def stop_for_next_rung(jobs: Jobs, job_name: str, next_rung: str) -> bool:
+    """Stop a job because a user wants to go on with the next way to train: its task then ends well, as Stopped.
+
+    :param next_rung: id of the task that goes on.
+    :return: whether SageMaker is stopping it now; False if it has ended already.
+    """
+    jobs.add_tags(jobs.get(job_name)[jobs.kind.arn], {NEXT_RUNG: next_rung[:256]})
+    return jobs.stop(job_name)
+
+
+def is_stopped_for_next_rung(jobs: Jobs, job_arn: str) -> bool:
+    """Whether a user had the job stopped to go on with the next way to train."""
+    return NEXT_RUNG in jobs.get_tags(job_arn)
 
 
 def stop_unless_taken_over(

@@ -199,9 +199,13 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         tell(self.log, description, result, spot_wanted=self.managed_spot)
         if self.print_log:
             repeat_training_log(self.log, self.hook, result.job_name)
-        if result.outcome not in self.accept:
+        if not self._accepts(result):
             raise unaccepted(result)
         return result.to_json()
+
+    def _accepts(self, result: SpotTrainingResult) -> bool:
+        """Whether the task succeeds."""
+        return result.outcome in self.accept
 
 
 def _checked_names(names: Collection[str]) -> tuple[str, ...]:
