@@ -70,6 +70,26 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "staging",
                         "default": "",
                     },
+                    "prices": {
+                        "description": (
+                            "Whether to ask the AWS Price List (pricing:GetProducts) what instances cost on demand, for the cost of "
+                            "jobs to be published. Off: costs are not known."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    },
+                    "price_cache": {
+                        "description": (
+                            "Folder in which prices are kept, with their date, for a week. Empty: airflow_spot/prices in "
+                            "AIRFLOW_HOME."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/var/cache/airflow-spot",
+                        "default": "",
+                    },
                     "events_queue": {
                         "description": (
                             "SQS queue (name or URL) with SageMaker's events, for changes to be known within a second. Each "

@@ -35,13 +35,18 @@ def members_of(hook: SageMakerSpotHook, tuning_job_name: str) -> list[TuningMemb
         jobs = hook.jobs(TRAINING_JOBS)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             results = list(pool.map(lambda each: _result(jobs, each["TrainingJobName"]), summaries))
+        types = {result.instance_type for result in results if result is not None}
+        prices = {instance_type: hook.price_of(instance_type) for instance_type in types}
     except ClientError as error:
         raise WatchFailed(
             f"Tuning job {tuning_job_name} has ended, and its training jobs cannot be read ({code_of(error)}: {error}). Grant "
             "sagemaker:ListTrainingJobsForHyperParameterTuningJob and sagemaker:DescribeTrainingJob; a retry of the task then "
             "takes up the same job."
         ) from error
-    return [TuningMember(summary, result) for summary, result in zip(summaries, results, strict=True)]
+    return [
+        TuningMember(summary, result and result.priced(prices[result.instance_type]))
+        for summary, result in zip(summaries, results, strict=True)
+    ]
 
 
 def _summaries(hook: SageMakerSpotHook, tuning_job_name: str) -> list[Mapping[str, Any]]:

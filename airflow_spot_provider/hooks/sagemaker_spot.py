@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from pathlib import Path
 from socket import gethostname
 from typing import Any, TypeVar, cast
 
+from airflow.configuration import get_airflow_home
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from airflow.providers.common.compat.sdk import conf
@@ -26,9 +30,11 @@ from airflow_spot_provider.aws.errors import (
     is_worth_a_retry,
 )
 from airflow_spot_provider.aws.kinds import Kind
+from airflow_spot_provider.aws.prices import Prices, endpoint_region_of
 from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
 from airflow_spot_provider.aws.watching.model import data_loader
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
+from airflow_spot_provider.training import Price
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 """The CloudWatch log group of all training jobs; a job's streams begin with its name."""
@@ -37,6 +43,9 @@ PATIENCE_SECONDS = 600.0
 """How long a blocking call is repeated while SageMaker cannot be asked."""
 
 _PROMPT: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 20, "retries": {"total_max_attempts": 1}}
+
+_BRIEF: dict[str, Any] = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 1}}
+"""What is nice to know is not waited for."""
 
 _Answer = TypeVar("_Answer")
 
@@ -117,6 +126,36 @@ class SageMakerSpotHook(AwsBaseHook):
         if not setting:
             return None
         return checked_region(queue_of_host(str(setting), gethostname()), self.conn_region_name)
+
+    def price_of(self, instance_type: str | None) -> Price | None:
+        """What an instance costs on demand in the connection's region; None if that is not known, or the setting
+        ``[airflow_spot] prices`` is off.
+
+        :param instance_type: such as ``ml.m5.xlarge``; None (instance groups of several types) has no price.
+        """
+        if instance_type is None or not conf.getboolean("airflow_spot", "prices", fallback=True):
+            return None
+        region = self.conn_region_name
+        endpoint_url = self.conn_config.get_service_endpoint_url(service_name="pricing")
+        # The prices of a local SageMaker are not AWS's.
+        whose = f"-{zlib.crc32(endpoint_url.encode()):08x}" if endpoint_url else ""
+        folder = conf.get("airflow_spot", "price_cache", fallback="") or str(
+            Path(get_airflow_home()) / "airflow_spot" / "prices"
+        )
+
+        def _client() -> Any:
+            session: Any = self.get_session(region_name=endpoint_region_of(region))
+            return session.client(
+                "pricing", endpoint_url=endpoint_url, config=Config(**_BRIEF), verify=self.verify
+            )
+
+        prices = Prices(
+            region,
+            client=_client,
+            file=Path(folder) / f"{region}{whose}.json",
+            now=lambda: datetime.now(UTC),
+        )
+        return prices.of(instance_type)
 
     def _async_client(self, service: str) -> Any:
         # Not _get_config(): it looks through all modules for the operator that calls, for a user agent. A watcher has none.

@@ -194,6 +194,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
             earlier=[Attempt.model_validate(each) for each in earlier],
             published_hyperparameters=self.publish_hyperparameters,
         )
+        result = result.priced(self.hook.price_of(result.instance_type))
         self._publish(context, description, result)
         self._release(result.job_arn)
         tell(self.log, description, result, spot_wanted=self.managed_spot)

@@ -62,6 +62,7 @@ class SageMakerSpotTrainingSensor(SpotJobSensor):
 
     def _finish(self, context: Context, description: Description) -> dict[str, Any]:
         result = SpotTrainingResult.of(description)
+        result = result.priced(self.hook.price_of(result.instance_type))
         self._publish(context, result, progress_of(description, facts=self._facts, result=result))
         # Whether it was to run on spot is not known here: somebody else has asked for it.
         tell(self.log, description, result, spot_wanted=False)

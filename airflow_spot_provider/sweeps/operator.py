@@ -161,6 +161,7 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
             earlier=[Attempt.model_validate(each) for each in earlier],
             published_hyperparameters=self._sweep.space,
         )
+        result = result.priced(self.hook.price_of(result.instance_type))
         trials = self._trials(context)
         try:
             state = trials.tell(self._trial, result)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from airflow_spot_provider.training.exceptions import InvalidSpotRequest, SpotTrainingError
 from airflow_spot_provider.training.lifecycle import Outcome
+from airflow_spot_provider.training.money import Cost
 from airflow_spot_provider.training.result import SpotTrainingResult
 from airflow_spot_provider.training.savings import Savings
 
@@ -80,11 +81,13 @@ def savings_of(results: Results) -> dict[str, Any]:
 
     :param results: of the trainings.
     :return: ``savings_percent`` (None when no training has a figure), ``unknown`` (how many have none), ``jobs`` (how many
-        trainings), ``training_instance_seconds``, ``billable_instance_seconds``, ``interruptions``, ``waiting_seconds`` and
+        trainings), ``training_instance_seconds``, ``billable_instance_seconds``, ``interruptions``, ``waiting_seconds``, ``money`` (``cost``,
+        ``on_demand_cost`` and the oldest ``price_date`` in each ``currency``), ``no_price`` (how many with a figure have no price) and
         ``outcomes`` (how many ended how).
     """
     read = results_of(results)
     total = Savings.total(result.savings for result in read)
+    costs = [result.known_cost for result in read if result.savings.jobs]
     return {
         "savings_percent": total.percent,
         "unknown": total.unknown,
@@ -93,5 +96,15 @@ def savings_of(results: Results) -> dict[str, Any]:
         "billable_instance_seconds": total.billable_instance_seconds,
         "interruptions": sum(result.interruptions for result in read),
         "waiting_seconds": round(sum(result.waiting_seconds for result in read), 3),
+        "money": [
+            {
+                "currency": each.currency,
+                "cost": each.amount,
+                "on_demand_cost": each.on_demand,
+                "price_date": each.price_date,
+            }
+            for each in Cost.total(cost for cost in costs if cost is not None).values()
+        ],
+        "no_price": costs.count(None),
         "outcomes": dict(Counter(str(result.outcome) for result in read)),
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_spot_provider.training.lifecycle import SecondaryStatus, Timeline, Transition, instant
+from airflow_spot_provider.training.money import Cost
 from airflow_spot_provider.training.result import SpotTrainingResult
 
 _MEANING = {
@@ -77,13 +78,28 @@ def savings_sentence(result: SpotTrainingResult) -> str:
     interruptions = f"{result.interruptions} interruption{'s' * (result.interruptions != 1)}"
     waited = f"{interruptions}, {duration(result.waiting_seconds)} without an instance"
     if not result.managed_spot and result.billable_seconds is not None:
-        return f"On demand: {result.billable_seconds:,} s billed. {waited}."
+        return (
+            f"On demand: {result.billable_seconds:,} s billed. {waited}.{money_sentence(result.known_cost)}"
+        )
     if result.savings_percent is None:
         return f"Savings are not known: SageMaker gave no training and billable time for this job. {waited}."
     return (
         f"Saved {result.savings_percent:.1f}%: {result.billable_seconds:,} s billed of {result.training_seconds:,} s "
-        f"trained. {waited}."
+        f"trained. {waited}.{money_sentence(result.known_cost)}"
     )
+
+
+def money_sentence(cost: Cost | None) -> str:
+    """What it cost, as a sentence that follows another; nothing where that is not known."""
+    if cost is None:
+        return " What that cost is not known."
+    instead = f" instead of {money(cost.on_demand, cost.currency)}" if cost.on_demand != cost.amount else ""
+    return f" It cost {money(cost.amount, cost.currency)}{instead} (prices of {cost.price_date})."
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount as a person says it: ``2.03 USD``; small ones with as many digits as it takes to see one."""
+    return f"{amount:,.2f} {currency}" if amount == 0 or abs(amount) >= 0.01 else f"{amount:.2g} {currency}"
 
 
 def duration(seconds: float) -> str:

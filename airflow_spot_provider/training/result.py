@@ -24,6 +24,8 @@ _MAX_METRICS = 2_000
 _MAX_HYPERPARAMETERS = 1_000
 _MAX_STATUS = 64
 _MAX_ATTEMPTS = 5
+_ROOM_FOR_COST = 80
+"""What is known of a cost takes so much more than None does."""
 
 
 class Attempt(BaseModel):
@@ -119,7 +121,6 @@ class SpotTrainingResult(BaseModel):
         *,
         earlier: Sequence[Attempt] = (),
         published_hyperparameters: Iterable[str] = (),
-        price: Price | None = None,
     ) -> SpotTrainingResult:
         """Read the result of an ended job from its DescribeTrainingJob answer.
 
@@ -127,14 +128,12 @@ class SpotTrainingResult(BaseModel):
         :param earlier: the attempts that this task made before.
         :param published_hyperparameters: names of the hyperparameters that the user asked to have in the result: they may be
             secrets, so none is there unasked.
-        :param price: what an instance costs on demand, if that is known.
         :raises ValueError: the job has not ended.
         """
         attempt = Attempt.of(description)
         timeline = Timeline.of(description)
         training, billable = (description.get(f"{kind}TimeInSeconds") for kind in ("Training", "Billable"))
         resources = description.get("ResourceConfig") or {}
-        cost = Cost.of(Savings.of_job(training, billable, instances_of(resources)), price)
         result = cls(
             job_name=attempt.job_name,
             job_arn=description.get("TrainingJobArn", ""),
@@ -150,10 +149,9 @@ class SpotTrainingResult(BaseModel):
             model_artifacts=whole_uri((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts")),
             checkpoint_s3_uri=whole_uri((description.get("CheckpointConfig") or {}).get("S3Uri")),
             attempts=(*earlier, attempt)[-_MAX_ATTEMPTS:],
-            **Cost.told(cost),
         )
         # What can be long gets what room there is: the reason first, then the metrics, then the timeline.
-        room = MAX_RESULT_BYTES - json_bytes(result.to_json())
+        room = MAX_RESULT_BYTES - _ROOM_FOR_COST - json_bytes(result.to_json())
         reason = clipped(description.get("FailureReason") or "", min(_MAX_FAILURE_REASON, room))
         room -= json_bytes(reason)
         metrics = _metrics(description.get("FinalMetricDataList") or (), min(_MAX_METRICS, room))
@@ -174,6 +172,13 @@ class SpotTrainingResult(BaseModel):
                 "timeline_left_out": len(timeline.transitions) - len(rows),
             }
         )
+
+    def priced(self, price: Price | None) -> SpotTrainingResult:
+        """The same result with what the job cost.
+
+        :param price: what one of its instances costs on demand; None leaves the cost unknown.
+        """
+        return self.model_copy(update=Cost.told(Cost.of(self.savings, price)))
 
     @property
     def savings(self) -> Savings:

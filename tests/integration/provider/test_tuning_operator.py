@@ -278,6 +278,7 @@ def test_deferral_carries_every_setting_to_the_trigger(build: Build, ti: FakeTas
         "poll_interval": 3,
         "cancel_on_kill": False,
         "try_number": 1,
+        "facts": {"aws_conn_id": "aws_default", "region": "eu-west-1"},
     }
     assert len(job_name) <= 32
     assert ti.xcoms["sagemaker_tuning_job"]["job_name"] == job_name

@@ -9,6 +9,7 @@ import pytest
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
     Outcome,
+    Price,
     SpotTrainingError,
     SpotTrainingResult,
     best_of,
@@ -81,8 +82,27 @@ def test_savings_are_weighed_by_instances_and_tell_how_many_are_unknown() -> Non
         "billable_instance_seconds": 1300,
         "interruptions": 2,
         "waiting_seconds": 0,
+        "money": [],
+        "no_price": 2,
         "outcomes": {"Completed": 2, "MaxWaitTimeExceeded": 1},
     }
+
+
+def test_money_is_summed_by_currency_and_tells_how_many_have_no_price() -> None:
+    dollars, later, yuan = (
+        Price(3.6, "USD", "2026-11-01"),
+        Price(7.2, "USD", "2026-11-20"),
+        Price(36, "CNY", "2026-11-02"),
+    )
+    results = [_result(1).priced(dollars), _result(2).priced(later), _result(3).priced(yuan), _result(4)]
+
+    saved = savings_of([*results, NEVER_TRAINED])
+
+    assert saved["no_price"] == 1
+    assert saved["money"] == [
+        {"currency": "USD", "cost": 0.3, "on_demand_cost": 1.5, "price_date": "2026-11-01"},
+        {"currency": "CNY", "cost": 1.0, "on_demand_cost": 5.0, "price_date": "2026-11-02"},
+    ]
 
 
 def test_one_result_is_taken_for_a_list_of_one() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_spot_provider.training import SecondaryStatus, SpotTrainingResult
+from airflow_spot_provider.training import Price, SecondaryStatus, SpotTrainingResult
 from airflow_spot_provider.training.narration import duration, savings_sentence, sentences_of, table_of
 from tests.builders import CREATED, DescribedJob, a_training_job
 
@@ -183,11 +183,17 @@ def test_table_of_no_timeline_is_its_heading() -> None:
     [
         (
             a_training_job().billed(5_000, 1_000).completed(),
-            "Saved 80.0%: 1,000 s billed of 5,000 s trained. 0 interruptions, 1m00s without an instance.",
+            (
+                "Saved 80.0%: 1,000 s billed of 5,000 s trained. 0 interruptions, 1m00s without an instance. "
+                "What that cost is not known."
+            ),
         ),
         (
             a_training_job().billed(300, 101).interrupted().completed(),
-            "Saved 66.3%: 101 s billed of 300 s trained. 1 interruption, 4m00s without an instance.",
+            (
+                "Saved 66.3%: 101 s billed of 300 s trained. 1 interruption, 4m00s without an instance. "
+                "What that cost is not known."
+            ),
         ),
         (
             a_training_job().interrupted(2).max_wait_exceeded(),
@@ -206,7 +212,25 @@ def test_savings_in_words(job: DescribedJob, sentence: str) -> None:
 def test_job_on_demand_has_nothing_to_save() -> None:
     described = a_training_job().billed(68, 68).completed().described() | {"EnableManagedSpotTraining": False}
     sentence = savings_sentence(SpotTrainingResult.of(described))
-    assert sentence == "On demand: 68 s billed. 0 interruptions, 1m00s without an instance."
+    assert sentence == (
+        "On demand: 68 s billed. 0 interruptions, 1m00s without an instance. What that cost is not known."
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spot", "sentence"),
+    [
+        ((3_600, 900), True, " It cost 0.25 USD instead of 1.00 USD (prices of 2026-11-21)."),
+        ((3_600, 9), True, " It cost 0.0025 USD instead of 1.00 USD (prices of 2026-11-21)."),
+        ((3_600, 3_600), False, " It cost 1.00 USD (prices of 2026-11-21)."),
+    ],
+)
+def test_cost_is_told_with_its_currency_and_date(seconds: tuple[int, int], spot: bool, sentence: str) -> None:
+    described = a_training_job().billed(*seconds).completed().described() | {
+        "EnableManagedSpotTraining": spot
+    }
+    result = SpotTrainingResult.of(described).priced(Price(1.0, "USD", "2026-11-21"))
+    assert savings_sentence(result).endswith(sentence)
 
 
 def test_transition_without_a_time_is_told_without_one() -> None:

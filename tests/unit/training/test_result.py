@@ -71,6 +71,9 @@ def test_result_of_an_interrupted_job() -> None:
         "hyperparameters": {},
         "attempts": [{"job_name": "digits-1", "outcome": "Completed", "managed_spot": True}],
         "cost": None,
+        "on_demand_cost": None,
+        "currency": None,
+        "price_date": None,
     }
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from airflow_spot_provider.training import (
     Outcome,
+    Price,
     SpotTrainingResult,
     SpotTuningResult,
     TuningOutcome,
@@ -226,6 +227,10 @@ def test_result_of_a_tuning_job() -> None:
         ],
         "jobs_left_out": 0,
         "attempts": [["tune-x", "Stopped"], ["tune-1", "Completed"]],
+        "cost": None,
+        "on_demand_cost": None,
+        "currency": None,
+        "price_date": None,
     }
     assert SpotTuningResult.from_json(json.loads(json.dumps(result.to_json()))) == result
     assert result.savings.percent == result.savings_percent
@@ -336,21 +341,38 @@ def test_something_else_is_no_tuning_result(other: object) -> None:
 
 
 def test_progress_is_the_counters_and_the_best_so_far() -> None:
-    assert tuning_progress_of(a_tuning_job("InProgress")) == {
+    progress = tuning_progress_of(a_tuning_job("InProgress"))
+    told = {
+        name: progress[name]
+        for name in ("kind", "job_name", "status", "phase", "statuses", "objective_statuses")
+    }
+    assert told == {
+        "kind": "tuning",
         "job_name": "tune-1",
         "status": "InProgress",
+        "phase": "training",
         "statuses": {"Completed": 3, "InProgress": 0, "Stopped": 0},
         "objective_statuses": {"Succeeded": 3, "Pending": 0, "Failed": 0},
-        "best": {"job_name": "tune-1-002", "metric": "loss", "value": 0.1},
     }
+    assert progress["best"] == {"job_name": "tune-1-002", "metric": "loss", "value": 0.1}
+
     begun = tuning_progress_of({"HyperParameterTuningJobName": "tune-1"})
-    assert begun == {
-        "job_name": "tune-1",
-        "status": "",
-        "statuses": {},
-        "objective_statuses": {},
-        "best": None,
-    }
+    assert (begun["status"], begun["phase"], begun["statuses"], begun["best"]) == ("", "starting", {}, None)
+
+
+def test_ended_progress_has_the_figures_and_the_cost_of_all_training_jobs() -> None:
+    members = [
+        TuningMember(each.summary, each.result and each.result.priced(Price(3.6, "USD", "2026-11-21")))
+        for each in MEMBERS
+    ]
+    result = SpotTuningResult.of(a_tuning_job(), members)
+    progress = tuning_progress_of(a_tuning_job(), result=result)
+
+    assert (progress["outcome"], progress["phase"]) == (str(result.outcome), "ended")
+    assert (progress["jobs"], progress["unknown"]) == (result.savings.jobs, result.savings.unknown)
+    assert result.known_cost is not None
+    assert progress["cost"] == result.cost == pytest.approx(result.billable_instance_seconds / 1000)
+    assert progress["price_date"] == "2026-11-21"
 
 
 def test_table_and_sentences_for_a_person() -> None:
