@@ -46,6 +46,7 @@ from airflow_spot_provider.emulator.services.events import TrainingEvents
 from airflow_spot_provider.emulator.services.fallback import Fallback
 from airflow_spot_provider.emulator.services.job_metrics import install_job_metrics
 from airflow_spot_provider.emulator.services.log_events import install_log_events
+from airflow_spot_provider.emulator.services.object_times import install_object_times
 from airflow_spot_provider.emulator.services.policy_simulation import install_policy_simulation
 from airflow_spot_provider.emulator.services.pricing import PricingAPI
 from airflow_spot_provider.emulator.services.service_quotas import ServiceQuotasAPI
@@ -105,6 +106,7 @@ class Server:
         moto: WSGI = Fallback(DomainDispatcherApplication(create_backend_app), {"ec2": spot_prices})
         install_policy_simulation()
         install_log_events()
+        install_object_times(self._clock)
         install_job_metrics(self._registry.of, self._clock)
         self._tuning_jobs = self._tuning(settings)
         if self._keeper is not None:

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import threading
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,12 @@ class ObjectStore:
             else:
                 name = _file_name(key)
                 write_whole(place / f"{name}.body", stored.value)
-                about = {"key": key, "metadata": dict(stored.metadata or {}), "etag": stored.etag.strip('"')}
+                about = {
+                    "key": key,
+                    "metadata": dict(stored.metadata or {}),
+                    "etag": stored.etag.strip('"'),
+                    "modified": stored.last_modified.isoformat(),
+                }
                 write_whole(place / f"{name}.json", json.dumps(about).encode())
 
     def restore(self) -> None:
@@ -70,6 +76,8 @@ class ObjectStore:
                     place.name, about["key"], file.with_suffix(".body").read_bytes(), etag=about["etag"]
                 )
                 stored.set_metadata(about["metadata"])
+                if "modified" in about:  # what an older version kept tells no time
+                    stored.last_modified = datetime.fromisoformat(about["modified"])
 
     def _forget_deleted(self, place: Path, bucket: Any) -> None:
         """Remove what a request that deletes many objects has deleted."""

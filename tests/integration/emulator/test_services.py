@@ -8,6 +8,7 @@ import time
 import urllib.request
 import uuid
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
@@ -445,3 +446,20 @@ def test_log_events_are_filtered_by_prefix_and_come_in_order_of_time(account: An
     assert _refused(logs.filter_log_events, logGroupName="none", logStreamNamePrefix="b")["Error"][
         "Code"
     ] == ("ResourceNotFoundException")
+
+
+def test_objects_are_dated_by_the_emulated_clock() -> None:
+    with SageMakerEmulator(clock="stepped") as emulator:
+        s3 = emulator.client("s3")
+        s3.create_bucket(Bucket="dated")
+        written = []
+        for key in ("first", "second"):
+            s3.put_object(Bucket="dated", Key=key, Body=b"")
+            written.append(emulator.clock.now().replace(microsecond=0))
+            emulator.clock.advance(timedelta(hours=2))
+        listed = s3.list_objects_v2(Bucket="dated")
+        answered = listed["ResponseMetadata"]["HTTPHeaders"]["date"]
+
+        assert [entry["LastModified"] for entry in listed["Contents"]] == written
+        assert s3.head_object(Bucket="dated", Key="first")["LastModified"] == written[0]
+        assert parsedate_to_datetime(answered) - written[1] == timedelta(hours=2)

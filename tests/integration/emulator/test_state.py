@@ -62,6 +62,7 @@ def killed_while_training(state: Path) -> dict[str, Any]:
             "waiting": jobs.describe(waiting),
             "training": jobs.describe(training),
             "queue": queue,
+            "written": jobs.s3.head_object(Bucket=BUCKET, Key="a b/ü?.txt")["LastModified"],
             "time": emulator.clock.now(),
         }
         _killed(emulator)
@@ -88,7 +89,8 @@ def test_killed_emulator_goes_on_where_it_was(killed_while_training: dict[str, A
         assert jobs.model_of(description) == {"steps": b"6"}
         assert [stay["why"] for stay in emulator.job(training)["stays"]] == ["lost", "done"]
 
-        assert jobs.s3.get_object(Bucket=BUCKET, Key="a b/ü?.txt")["Metadata"] == {"who": "me"}
+        kept = jobs.s3.get_object(Bucket=BUCKET, Key="a b/ü?.txt")
+        assert (kept["Metadata"], kept["LastModified"]) == ({"who": "me"}, before["written"])
         listed = jobs.s3.list_objects_v2(Bucket=BUCKET, Prefix="gone")
         assert "Contents" not in listed
         assert emulator.client("iam").get_role(RoleName="trainer")
