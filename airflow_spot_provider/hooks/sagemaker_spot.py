@@ -30,6 +30,7 @@ from airflow_spot_provider.aws.errors import (
     is_worth_a_retry,
 )
 from airflow_spot_provider.aws.kinds import Kind
+from airflow_spot_provider.aws.price_cache import PriceCache
 from airflow_spot_provider.aws.prices import Prices, endpoint_region_of
 from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
 from airflow_spot_provider.aws.watching.model import data_loader
@@ -44,7 +45,7 @@ PATIENCE_SECONDS = 600.0
 
 _PROMPT: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 20, "retries": {"total_max_attempts": 1}}
 
-_BRIEF: dict[str, Any] = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 1}}
+_BRIEF: dict[str, Any] = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 2}}
 """What is nice to know is not waited for."""
 
 _Answer = TypeVar("_Answer")
@@ -133,29 +134,52 @@ class SageMakerSpotHook(AwsBaseHook):
 
         :param instance_type: such as ``ml.m5.xlarge``; None (instance groups of several types) has no price.
         """
-        if instance_type is None or not conf.getboolean("airflow_spot", "prices", fallback=True):
+        if instance_type is None or not self._asks_for_prices:
             return None
         region = self.conn_region_name
         endpoint_url = self.conn_config.get_service_endpoint_url(service_name="pricing")
         # The prices of a local SageMaker are not AWS's.
         whose = f"-{zlib.crc32(endpoint_url.encode()):08x}" if endpoint_url else ""
-        folder = conf.get("airflow_spot", "price_cache", fallback="") or str(
-            Path(get_airflow_home()) / "airflow_spot" / "prices"
+        folder = conf.get("airflow_spot", "price_cache", fallback="") or Path(
+            get_airflow_home(), "airflow_spot", "prices"
         )
 
+        def _now() -> datetime:
+            return datetime.now(UTC)
+
         def _client() -> Any:
-            session: Any = self.get_session(region_name=endpoint_region_of(region))
+            # Credentials come from where the job's came from: another region's STS may be out of reach.
+            session: Any = self.get_session(region_name=region)
+            there_are = session.get_available_regions("pricing", partition_name=self.conn_partition)
+            where = endpoint_region_of(region, there_are)
+            if where is None and endpoint_url is None:
+                raise LookupError(f"{region} has none")
             return session.client(
-                "pricing", endpoint_url=endpoint_url, config=Config(**_BRIEF), verify=self.verify
+                "pricing",
+                region_name=where or region,
+                endpoint_url=endpoint_url,
+                config=self.config.merge(Config(**_BRIEF)),
+                verify=self.verify,
             )
 
         prices = Prices(
             region,
             client=_client,
-            file=Path(folder) / f"{region}{whose}.json",
-            now=lambda: datetime.now(UTC),
+            cache=PriceCache(Path(folder, f"{region}{whose}.json"), now=_now),
+            now=_now,
+            asker=self.aws_conn_id or "",
         )
         return prices.of(instance_type)
+
+    @property
+    def _asks_for_prices(self) -> bool:
+        """A setting that cannot be read is told, and fails nobody's task: its training has ended by now."""
+        setting = str(conf.get("airflow_spot", "prices", fallback="True")).strip().lower()
+        if setting not in ("true", "t", "1", "false", "f", "0"):
+            self.log.warning(
+                "[airflow_spot] prices is %r; it takes True or False. No price is asked for.", setting
+            )
+        return setting in ("true", "t", "1")
 
     def _async_client(self, service: str) -> Any:
         # Not _get_config(): it looks through all modules for the operator that calls, for a user agent. A watcher has none.
