@@ -55,6 +55,12 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "plugins": [
+            {
+                "name": "spot_training",
+                "plugin-class": "airflow_spot_provider.ui.plugin.SpotTrainingPlugin",
+            }
+        ],
         "config": {
             "airflow_spot": {
                 "description": "Spot training on Amazon SageMaker.",

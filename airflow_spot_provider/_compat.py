@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow.plugins_manager import AirflowPlugin
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
@@ -22,6 +23,7 @@ __all__ = [
     "TRIGGERS_HAVE_ON_KILL",
     "TaskDeferralError",
     "TaskDeferralTimeout",
+    "has_external_views",
     "previous_run_id",
     "publish_xcom",
     "was_killed_by_user",
@@ -70,6 +72,11 @@ def previous_run_id(task_instance: Any) -> str | None:
         )
     previous = task_instance.get_previous_dagrun()
     return None if previous is None else str(previous.run_id)
+
+
+def has_external_views() -> bool:
+    """Whether this Airflow shows pages of plugins: from 3.1 on."""
+    return hasattr(AirflowPlugin, "external_views")
 
 
 async def publish_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str, value: Any) -> bool:

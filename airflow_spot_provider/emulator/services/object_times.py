@@ -21,4 +21,4 @@ def install_object_times(clock: Clock) -> None:
     def _now() -> datetime:
         return clock.now().replace(tzinfo=None)  # as moto has them: in UTC, and not saying so
 
-    models.utcnow = _now
+    models.utcnow = _now  # type: ignore[attr-defined]  # a name that it imports

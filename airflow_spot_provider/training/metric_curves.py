@@ -1,0 +1,164 @@
+"""Metric curves: what the MetricDefinitions of a job find in its training log, thinned to what an XCom may hold.
+
+The regular expressions are a user's, and one of them may take for ever: whoever matches them does it in a process that can be ended
+(:mod:`airflow_spot_provider.triggers._matching`). That process reads this file alone, so nothing but the standard library is imported here.
+
+A curve is ``[[time, value], ...]`` in order of time, times in ISO 8601 (UTC, milliseconds), as in all of our JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+Point = list[Any]
+"""``[time, value]``."""
+Curves = dict[str, list[Point]]
+
+MOST_POINTS = 100
+"""Of one metric."""
+MOST_BYTES = 6_000
+"""What the JSON of all curves takes at most, each character beyond ASCII counted as its escape."""
+MOST_METRICS = 40
+"""SageMaker takes no more MetricDefinitions."""
+LONGEST_LINE = 2_000
+"""Characters of a line that are looked at."""
+_DIGITS = 7
+_CONTROL = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def definitions_of(description: Mapping[str, Any]) -> dict[str, str]:
+    """The regular expression of each metric, by its name.
+
+    :param description: a DescribeTrainingJob answer, or a CreateTrainingJob request.
+    """
+    algorithm = description.get("AlgorithmSpecification")
+    entries = algorithm.get("MetricDefinitions") if isinstance(algorithm, Mapping) else None
+    return {
+        str(entry["Name"]): str(entry["Regex"])
+        for entry in list(entries or ())[:MOST_METRICS]
+        if isinstance(entry, Mapping) and entry.get("Name") and entry.get("Regex")
+    }
+
+
+def points_of(regex: str, lines: Iterable[Sequence[Any]]) -> list[Point]:
+    """What a metric's regular expression finds: its first group, in every match.
+
+    :param regex: as in MetricDefinitions.
+    :param lines: ``[timestamp, text]`` of the training log, timestamps in epoch milliseconds as CloudWatch Logs has them.
+    :return: the points that are finite numbers, in the order of the lines.
+    :raises re.error: Python does not take the expression.
+    """
+    compiled = re.compile(regex)
+    points: list[Point] = []
+    for timestamp, text in lines:
+        for match in compiled.finditer(text[:LONGEST_LINE]):
+            try:
+                value = float(match[1])
+            except (IndexError, TypeError, ValueError):
+                continue  # it matched something that is no number
+            if math.isfinite(value):
+                at = datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds")
+                points.append([at, float(f"{value:.{_DIGITS}g}")])
+    return points
+
+
+def merged(curves: object, more: Mapping[str, Iterable[Point]], *, since: str | None = None) -> Curves:
+    """Curves with more points, in order of time, each point once; thinned to what an XCom may hold.
+
+    :param curves: what was published before; whatever in it is no curve is left out.
+    :param more: the points to put in.
+    :param since: points before that are another job's.
+    """
+    together = _read(curves)
+    for name, points in more.items():
+        together.setdefault(_CONTROL.sub("", name), []).extend(points)
+    whole = {
+        name: [
+            list(point)
+            for point in sorted({(at, value) for at, value in points if since is None or at >= since})
+        ]
+        for name, points in together.items()
+    }
+    return thinned({name: points for name, points in whole.items() if points})
+
+
+def thinned(curves: Curves) -> Curves:
+    """As many points of each curve as there is room for, spread evenly over its time, the first and the last always among them.
+
+    Where there is no room for two points of each, the last curves are left out.
+    """
+    curves = dict(list(curves.items())[:MOST_METRICS])
+    while True:
+        most = MOST_POINTS
+        while most >= 2:
+            kept = {name: _evenly(points, most) for name, points in curves.items()}
+            size = len(json.dumps(kept))
+            if size <= MOST_BYTES:
+                return kept
+            # Never so far down that a round is lost, nor so little that there are many.
+            most = min(most - 1, max(2, int(most * MOST_BYTES / size))) if most > 2 else 1
+        curves = dict(list(curves.items())[:-1])
+
+
+def newest_of(curves: Curves, most: int = 10) -> dict[str, float]:
+    """The newest value of each metric.
+
+    :param most: of how many metrics.
+    """
+    return {name: points[-1][1] for name, points in list(curves.items())[:most] if points}
+
+
+def _read(curves: object) -> Curves:
+    """What an XCom holds under our key may be somebody else's."""
+    if not isinstance(curves, Mapping):
+        return {}
+    return {
+        str(name): [list(point) for point in points if _is_point(point)]
+        for name, points in curves.items()
+        if isinstance(points, list | tuple)
+    }
+
+
+def _is_point(point: object) -> bool:
+    if not isinstance(point, list | tuple) or len(point) != 2:
+        return False
+    at, value = point
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    try:
+        return datetime.fromisoformat(at).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _evenly(points: list[Point], most: int) -> list[Point]:
+    """So many points at the most, of which no two neighbours are nearer in time than they need be."""
+    if len(points) <= most:
+        return points
+    times = [datetime.fromisoformat(at).timestamp() for at, _ in points]
+    nearest, farthest = 0.0, times[-1] - times[0]
+    if not farthest:
+        return [points[0], points[-1]]
+    kept = [0, len(points) - 1]
+    for _ in range(24):
+        gap = (nearest + farthest) / 2
+        chosen = _with_gap(times, gap)
+        if len(chosen) > most:
+            nearest = gap
+        else:
+            farthest, kept = gap, chosen
+    return [points[index] for index in kept]
+
+
+def _with_gap(times: list[float], gap: float) -> list[int]:
+    """The first and the last, and between them those that are so far from the one before and from the last."""
+    chosen = [0]
+    for index in range(1, len(times) - 1):
+        if times[index] - times[chosen[-1]] >= gap and times[-1] - times[index] >= gap / 2:
+            chosen.append(index)
+    return [*chosen, len(times) - 1]
