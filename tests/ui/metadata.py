@@ -54,7 +54,13 @@ class Metadata:
         self.insert(DagModel, rows)
 
     def add_run(
-        self, dag_id: str, run_id: str, *, run_after: datetime, state: str = "success", run_type: str = "manual"
+        self,
+        dag_id: str,
+        run_id: str,
+        *,
+        run_after: datetime,
+        state: str = "success",
+        run_type: str = "manual",
     ) -> int:
         """A DAG run; its number in the database."""
         self.insert(DagRun, [run_row(dag_id, run_id, run_after=run_after, state=state, run_type=run_type)])

@@ -42,7 +42,16 @@ class PostgresServer:
             shutil.chown(self._folder, user)
             command = ["runuser", "-u", user, "--"]
         data = str(self._folder / "data")
-        initdb = [*command, str(binaries / "initdb"), "--pgdata", data, "--username", _USER, "--auth", "trust"]
+        initdb = [
+            *command,
+            str(binaries / "initdb"),
+            "--pgdata",
+            data,
+            "--username",
+            _USER,
+            "--auth",
+            "trust",
+        ]
         subprocess.run(
             [*initdb, "--no-sync", "--encoding", "UTF8", "--locale", "C.UTF-8"],
             check=True,
@@ -91,7 +100,9 @@ def _binaries() -> Path:
     if on_path is not None:
         found.append(Path(on_path).parent)
     if not found:
-        raise RuntimeError("These tests need a PostgreSQL server, and there is none: apt-get install postgresql")
+        raise RuntimeError(
+            "These tests need a PostgreSQL server, and there is none: apt-get install postgresql"
+        )
     return found[-1]
 
 

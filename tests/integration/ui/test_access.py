@@ -1,0 +1,197 @@
+"""Who sees and does what: signed out, nothing; signed in, what Airflow's permissions say, on every route."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.integration.ui.conftest import SignIn
+from tests.ui import jobs
+from tests.ui.metadata import Metadata, ago
+
+MINE, SECRET = "churn_retraining", "secret_ranker"
+HERS = {"run_id": "manual__1", "task_id": "train", "map_index": -1}
+READS = ["api/jobs", "api/summary", "api/dags", "api/task", "api/trace"]
+ACTS = ["api/task/refresh", "api/task/stop", "api/task/next-rung"]
+PAGES = ["", "dag", "task"]
+FILES = ["static/plotly.min.js"]
+OURS = {"X-Spot-Request": "1"}
+
+
+@pytest.fixture(autouse=True)
+def two_dags(metadata: Metadata) -> None:
+    metadata.add_dags(MINE, SECRET)
+    for dag_id in (MINE, SECRET):
+        metadata.add_run(dag_id, "manual__1", run_after=ago(hours=2))
+        metadata.publish(
+            dag_id,
+            "manual__1",
+            "train",
+            state="deferred",
+            when=ago(minutes=5),
+            **jobs.published(jobs.training(f"{dag_id.replace('_', '-')}-job"), created=ago(hours=1)),
+        )
+
+
+def _ask(client: TestClient, path: str, dag_id: str | None = None, **headers: str) -> Any:
+    params = {} if dag_id is None else {"dag_id": dag_id, **HERS}
+    if path in ACTS:
+        return client.post(path, params=params, headers=headers)
+    return client.get(path, params=params, headers=headers)
+
+
+@pytest.mark.parametrize("path", [*PAGES, *FILES, *READS, *ACTS, "static/spot.js", "no/such/page"])
+def test_signed_out_gets_nothing(sign_in: SignIn, path: str) -> None:
+    answer = _ask(sign_in(None), path, SECRET, **OURS)
+
+    assert answer.status_code == 401
+    assert set(answer.json()) == {"detail"}
+    assert "secret" not in answer.text
+    assert "churn" not in answer.text
+
+
+def test_token_that_airflow_did_not_sign_gets_nothing(sign_in: SignIn) -> None:
+    client = sign_in(None)
+    client.cookies.set("_token", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4iLCJyb2xlIjoiQURNSU4ifQ.")
+
+    answer = client.get("api/jobs")
+
+    assert answer.status_code in (401, 403)
+    assert set(answer.json()) == {"detail"}
+
+
+def test_token_in_the_header_does_as_well_as_the_cookie(sign_in: SignIn) -> None:
+    signed_in = sign_in("ann")
+    token = signed_in.cookies["_token"]
+
+    answer = sign_in(None).get("api/jobs", headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.json()["total"] == 2
+
+
+def test_lists_hold_the_dags_that_the_user_may_read(sign_in: SignIn) -> None:
+    rita = sign_in("rita", role="VIEWER", dags=[MINE])
+
+    listed, strip = rita.get("api/jobs").json(), rita.get("api/summary").json()
+
+    assert [row["dag_id"] for row in listed["rows"]] == [MINE]
+    assert (listed["total"], listed["running"], listed["left_out"]) == (1, 1, 0)
+    assert strip["running"] == 1
+    assert sign_in("ann").get("api/summary").json()["running"] == 2
+
+
+def test_one_user_is_never_given_what_another_was_told_a_moment_ago(sign_in: SignIn) -> None:
+    ann, rita = sign_in("ann"), sign_in("rita", role="VIEWER", dags=[MINE])
+
+    told = [client.get("api/jobs").json()["total"] for client in (ann, rita, ann, rita)]
+
+    assert told == [2, 1, 2, 1]
+
+
+@pytest.mark.parametrize("search", ["secret", "secret-ranker-job", "secret_ranker"])
+def test_search_finds_nothing_in_other_dags(sign_in: SignIn, search: str) -> None:
+    rita = sign_in("rita", role="VIEWER", dags=[MINE])
+
+    answer = rita.get("api/jobs", params={"search": search})
+
+    assert (answer.json()["total"], answer.json()["rows"]) == (0, [])
+
+
+@pytest.mark.parametrize("path", ["api/dags", "api/task", "api/trace", *ACTS])
+def test_another_dag_is_refused_by_name(sign_in: SignIn, path: str) -> None:
+    rita = sign_in("rita", role="ADMIN", dags=[MINE])
+
+    answer = _ask(rita, path, SECRET, **OURS)
+
+    assert answer.status_code == 403
+    assert set(answer.json()) == {"detail"}
+    assert "job" not in answer.text
+
+
+def test_filter_by_another_dag_is_refused_or_empty(sign_in: SignIn) -> None:
+    rita = sign_in("rita", role="ADMIN", dags=[MINE])
+
+    answer = rita.get("api/jobs", params={"dag_id": SECRET})
+
+    assert answer.status_code == 403 or answer.json()["rows"] == []
+    assert "secret-ranker-job" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["api/dags", "api/task", "api/trace", "api/task/refresh", "api/task/stop"])
+@pytest.mark.parametrize("dag_ids", [(MINE, SECRET), (SECRET, MINE)])
+def test_dag_that_is_named_twice_is_no_way_around(
+    sign_in: SignIn, path: str, dag_ids: tuple[str, str]
+) -> None:
+    rita = sign_in("rita", role="ADMIN", dags=[MINE])
+    params = [("dag_id", dag_id) for dag_id in dag_ids] + list(HERS.items())
+
+    answer = rita.post(path, params=params, headers=OURS) if path in ACTS else rita.get(path, params=params)
+
+    assert "secret-ranker-job" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["api/dags", "api/task", "api/trace", *ACTS])
+def test_airflows_word_for_all_dags_is_none_here(sign_in: SignIn, path: str) -> None:
+    rita = sign_in("rita", role="ADMIN", dags=[MINE])
+
+    answer = _ask(rita, path, "~", **OURS)
+
+    assert "secret-ranker-job" not in answer.text
+    assert "secret_ranker" not in answer.text
+
+
+def test_viewer_reads_and_does_not_act(sign_in: SignIn) -> None:
+    viewer = sign_in("rita", role="VIEWER")
+
+    [row] = viewer.get("api/jobs", params={"dag_id": MINE}).json()["rows"]
+    task = _ask(viewer, "api/task", MINE).json()
+    refused = [_ask(viewer, path, MINE, **OURS) for path in ("api/task/stop", "api/task/next-rung")]
+
+    assert (row["can_edit"], row["can_stop"]) == (False, False)
+    assert (task["row"]["can_edit"], task["row"]["can_stop"]) == (False, False)
+    assert [answer.status_code for answer in refused] == [403, 403]
+
+
+def test_editor_is_offered_what_can_be_done(sign_in: SignIn) -> None:
+    [row] = sign_in("ann", role="USER").get("api/jobs", params={"dag_id": MINE}).json()["rows"]
+
+    assert (row["can_edit"], row["can_stop"]) == (True, True)
+
+
+@pytest.mark.parametrize("path", ACTS)
+def test_another_site_cannot_act_with_the_users_cookie(sign_in: SignIn, path: str) -> None:
+    answer = _ask(sign_in("ann"), path, MINE)
+
+    assert answer.status_code == 403
+    assert "X-Spot-Request" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["api/task/stop", "api/task/next-rung", "api/task/refresh"])
+def test_actions_are_no_links(sign_in: SignIn, path: str) -> None:
+    answer = sign_in("ann").get(path, params={"dag_id": MINE, **HERS}, headers=OURS)
+
+    assert answer.status_code in (404, 405)
+    assert set(answer.json()) == {"detail"}
+
+
+@pytest.mark.parametrize(
+    "path", ["no/such/page", "static/nothing.js", "static/../app.py", "static/%2e%2e/app.py", "api"]
+)
+def test_unknown_path_is_a_json_404(sign_in: SignIn, path: str) -> None:
+    answer = sign_in("ann").get(path)
+
+    assert answer.status_code == 404
+    assert set(answer.json()) == {"detail"}
+
+
+@pytest.mark.parametrize("path", ["api/jobs", "api/summary", "no/such/page"])
+def test_answers_are_kept_by_nobody_and_framed_by_airflow_only(sign_in: SignIn, path: str) -> None:
+    headers = sign_in("ann").get(path).headers
+
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'self'" in headers["content-security-policy"]
+    assert "default-src 'self'" in headers["content-security-policy"]
+    assert "script-src" not in headers["content-security-policy"]
