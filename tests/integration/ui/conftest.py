@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow import settings
 from airflow.api_fastapi.app import _AuthManagerState
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -18,9 +19,22 @@ from sqlalchemy.orm import scoped_session, sessionmaker
 
 from airflow_spot_provider.ui.plugin import URL_PREFIX, SpotTrainingPlugin
 from tests.ui.metadata import Metadata
-from tests.ui.restricted_auth_manager import READABLE_DAGS, RestrictedAuthManager
 
 SignIn = Callable[..., TestClient]
+
+
+class AuthManagerOfTests(SimpleAuthManager):
+    """Airflow's simple auth manager, with DAGs that some users know nothing of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readable: dict[str, list[str]] = {}
+
+    def is_authorized_dag(self, *, user: Any, details: Any = None, **kwargs: Any) -> bool:
+        listed, dag_id = self.readable.get(user.username), getattr(details, "id", None)
+        if listed is not None and dag_id is not None and dag_id not in listed:
+            return False
+        return bool(super().is_authorized_dag(user=user, details=details, **kwargs))
 
 
 @pytest.fixture(scope="session")
@@ -56,12 +70,11 @@ def metadata(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def sign_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignIn]:
     """Makes a browser of a user: ``sign_in("rita", role="viewer", dags=["churn"])``; ``sign_in(None)`` is signed out."""
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "of-tests-" * 8)
-    manager = RestrictedAuthManager()
+    manager = AuthManagerOfTests()
     monkeypatch.setattr(_AuthManagerState, "instance", manager)
     airflow = FastAPI()
     for mounted in SpotTrainingPlugin.fastapi_apps:
         airflow.mount(mounted["url_prefix"], mounted["app"])
-    listed: dict[str, list[str]] = {}
     opened: list[TestClient] = []
 
     def _sign_in(name: str | None, *, role: str = "ADMIN", dags: list[str] | None = None) -> TestClient:
@@ -69,8 +82,7 @@ def sign_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignIn]:
         opened.append(client)
         if dags is not None:
             assert name is not None
-            listed[name] = dags
-            monkeypatch.setenv(READABLE_DAGS, json.dumps(listed))
+            manager.readable[name] = dags
         if name is not None:
             user = SimpleAuthManagerUser(username=name, role=role)
             client.cookies.set("_token", manager.generate_jwt(user))
