@@ -44,11 +44,12 @@ from airflow_spot_provider.training.lifecycle import (
 from airflow_spot_provider.training.money import Cost, Price
 from airflow_spot_provider.training.naming import TaskIdentity, job_name, tuning_job_name
 from airflow_spot_provider.training.phases import Phase, phase_of
-from airflow_spot_provider.training.progress import SpotProgress, progress_of, tuning_progress_of
+from airflow_spot_provider.training.progress import SpotProgress, progress_of
 from airflow_spot_provider.training.request import on_demand_request, spot_request
 from airflow_spot_provider.training.result import Attempt, SpotTrainingResult
 from airflow_spot_provider.training.savings import Savings, savings_percent
 from airflow_spot_provider.training.tuning_outcome import TuningOutcome
+from airflow_spot_provider.training.tuning_progress import tuning_progress_of
 from airflow_spot_provider.training.tuning_request import on_demand_tuning_request, spot_tuning_request
 from airflow_spot_provider.training.tuning_result import SpotTuningResult
 

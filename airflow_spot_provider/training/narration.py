@@ -90,10 +90,14 @@ def savings_sentence(result: SpotTrainingResult) -> str:
 
 
 def money_sentence(cost: Cost | None) -> str:
-    """What it cost, as a sentence that follows another; nothing where that is not known."""
+    """What it cost, as a sentence that follows another."""
     if cost is None:
-        return " What that cost is not known."
-    instead = f" instead of {money(cost.on_demand, cost.currency)}" if cost.on_demand != cost.amount else ""
+        return " What it cost is not known: there is no price."
+    instead = (
+        f" instead of {money(cost.on_demand, cost.currency)} on demand"
+        if cost.on_demand != cost.amount
+        else ""
+    )
     return f" It cost {money(cost.amount, cost.currency)}{instead} (prices of {cost.price_date})."
 
 

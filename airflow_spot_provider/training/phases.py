@@ -49,6 +49,7 @@ _PHASES: dict[str, Phase] = {
     SecondaryStatus.MAX_WAIT_TIME_EXCEEDED: Phase.ENDED,
     # Of a tuning job, whose training jobs have statuses of their own.
     "InProgress": Phase.TRAINING,
+    "Deleting": Phase.ENDED,
     "DeleteFailed": Phase.ENDED,
 }
 

@@ -6,13 +6,14 @@ enough for a line of theirs: so it holds what they sort and filter by, besides t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_spot_provider.training.json_text import clipped, whole_uri
+from airflow_spot_provider.training.json_text import clipped, json_bytes, sound, whole_uri
 from airflow_spot_provider.training.lifecycle import Timeline, instant
 from airflow_spot_provider.training.money import Cost
 from airflow_spot_provider.training.phases import Phase, phase_of
@@ -24,13 +25,14 @@ from airflow_spot_provider.training.result import (
     rows_of,
 )
 from airflow_spot_provider.training.savings import Savings
-from airflow_spot_provider.training.tuning_result import SpotTuningResult, best_so_far
 
 AT_RISK_SHARE = 0.8
 """A job that has used so much of MaxWait, and has not ended, may not end in time."""
-_MAX_STATUS = 64
-_MAX_REASON = 300
-_ROOM_FOR_THE_REST = 4_000
+MAX_STATUS = 64
+MAX_REASON = 300
+_MAX_NOTE = 300
+_MAX_METRICS, _METRICS_ROOM = 10, 500
+_ROOM_FOR_NUMBERS = 10
 
 
 class Checkpoints(BaseModel):
@@ -208,15 +210,14 @@ def progress_of(
     """
     timeline = Timeline.of(description)
     facts = facts or Facts()
-    rows = rows_of(timeline.transitions, MAX_RESULT_BYTES - _ROOM_FOR_THE_REST)
     created = instant(description.get("CreationTime"))
     max_wait = (description.get("StoppingCondition") or {}).get("MaxWaitTimeInSeconds")
     managed_spot = bool(description.get("EnableManagedSpotTraining"))
-    status = clipped(str(description.get("SecondaryStatus") or ""), _MAX_STATUS)
+    status = clipped(str(description.get("SecondaryStatus") or ""), MAX_STATUS)
     resources = description.get("ResourceConfig") or {}
     newest = timeline.transitions[-1].start if timeline.transitions else created
     progress = SpotProgress(
-        **_known_to_the_task(facts, description.get("TrainingJobArn")),
+        **known_to_the_task(facts, description.get("TrainingJobArn")),
         job_name=description.get("TrainingJobName"),
         status=status,
         phase=Phase.WAITING if not status and managed_spot else phase_of(status, managed_spot=managed_spot),
@@ -229,82 +230,53 @@ def progress_of(
         at_risk_from=_after(created, max_wait, AT_RISK_SHARE),
         interruptions=timeline.interruptions,
         waiting_seconds=round(timeline.waiting_seconds, 3),
-        timeline=rows,
-        timeline_left_out=len(timeline.transitions) - len(rows),
         checkpoint_s3_uri=whole_uri((description.get("CheckpointConfig") or {}).get("S3Uri")),
         checkpoints=checkpoints,
-        metrics=dict(metrics or {}),
+        metrics=_few(metrics or {}),
     )
     if result is not None:
         progress = progress.model_copy(
             update={
                 "outcome": str(result.outcome),
                 "phase": Phase.ENDED,
-                "metrics": dict(list(result.metrics.items())[:10]),
+                "metrics": _few(result.metrics),
                 "model_artifacts": result.model_artifacts,
-                "failure_reason": clipped(result.failure_reason or "", _MAX_REASON) or None,
-                **_figures(result.savings, result.known_cost, facts),
+                "failure_reason": clipped(result.failure_reason or "", MAX_REASON) or None,
+                **figures_of(result.savings, result.known_cost, facts),
             }
         )
     elif facts.earlier is not None:
-        progress = progress.model_copy(update=_figures(Savings(), None, facts))
-    return progress.to_json()
+        progress = progress.model_copy(update=figures_of(Savings(), None, facts))
+    told = progress.to_json()
+    rows = rows_of(timeline.transitions, MAX_RESULT_BYTES - _ROOM_FOR_NUMBERS - json_bytes(told))
+    left_out = len(timeline.transitions) - len(rows)
+    return told | {"timeline": [list(row) for row in rows], "timeline_left_out": left_out}
 
 
-def tuning_progress_of(
-    description: Mapping[str, Any], *, facts: Facts | None = None, result: SpotTuningResult | None = None
-) -> dict[str, Any]:
-    """How far a tuning job has come: what a task publishes from its submit on.
-
-    :param description: a DescribeHyperParameterTuningJob answer; at the submit, no more than its name.
-    :param facts: what the task knows besides.
-    :param result: how it ended, once it has.
-    :return: a :class:`SpotProgress` as JSON.
-    """
-    facts = facts or Facts()
-    created = iso(instant(description.get("CreationTime")))
-    status = clipped(str(description.get("HyperParameterTuningJobStatus") or ""), _MAX_STATUS)
-    progress = SpotProgress(
-        **_known_to_the_task(facts, description.get("HyperParameterTuningJobArn")),
-        kind="tuning",
-        job_name=description.get("HyperParameterTuningJobName"),
-        status=status,
-        phase=phase_of(status) if status else Phase.STARTING,
-        since=created,
-        created=created,
-        statuses=description.get("TrainingJobStatusCounters") or {},
-        objective_statuses=description.get("ObjectiveStatusCounters") or {},
-        best=best_so_far(description),
-    )
-    if result is not None:
-        progress = progress.model_copy(
-            update={
-                "outcome": str(result.outcome),
-                "phase": Phase.ENDED,
-                "managed_spot": result.managed_spot,
-                "interruptions": result.interruptions,
-                "waiting_seconds": result.waiting_seconds,
-                "model_artifacts": result.best.model_artifacts if result.best else None,
-                "failure_reason": clipped(result.failure_reason or "", _MAX_REASON) or None,
-                **_figures(result.savings, result.known_cost, facts),
-            }
-        )
-    return progress.to_json()
+def _few(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The first metrics that are numbers: JSON has no others."""
+    few: dict[str, float] = {}
+    for name, value in metrics.items():
+        more = {**few, sound(name): value}
+        if math.isfinite(value) and len(more) <= _MAX_METRICS and json_bytes(more) <= _METRICS_ROOM:
+            few = more
+    return few
 
 
-def _known_to_the_task(facts: Facts, arn: object) -> dict[str, Any]:
+def known_to_the_task(facts: Facts, arn: object) -> dict[str, Any]:
+    """What a task knows besides what is told of its job; the region is the job's own, where its ARN is known."""
     parts = str(arn or "").split(":")
     region = parts[3] if len(parts) > 4 and parts[3] else facts.region
     return {
         "aws_conn_id": facts.aws_conn_id,
         "region": region,
         "next_rung": facts.next_rung,
-        "note": facts.note,
+        "note": None if facts.note is None else clipped(facts.note, _MAX_NOTE),
         "observed": facts.observed,
     }
 
 
-def _figures(savings: Savings, cost: Cost | None, facts: Facts) -> dict[str, Any]:
+def figures_of(savings: Savings, cost: Cost | None, facts: Facts) -> dict[str, Any]:
     """Of this job and those before it."""
     own_is_known = cost is not None or not savings.jobs
     if facts.earlier is not None:
@@ -327,4 +299,7 @@ def _figures(savings: Savings, cost: Cost | None, facts: Facts) -> dict[str, Any
 def _after(created: datetime | None, seconds: object, share: float) -> str | None:
     if created is None or isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
-    return iso(created + timedelta(seconds=seconds * share))
+    try:
+        return iso(created + timedelta(seconds=seconds * share))
+    except (OverflowError, ValueError):  # in ten thousand years, or no number
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,7 +83,8 @@ class SpotTrainingResult(BaseModel):
     :param hyperparameters: those that the user asked to have published, as text, as many as fit in 1,000 bytes of JSON.
     :param attempts: the jobs of this task so far, this one last (the newest five).
     :param cost: what the job cost: billable seconds x instances x on-demand price; None if no price is known.
-    :param on_demand_cost: what the same training would have cost on demand: training seconds x instances x price.
+    :param on_demand_cost: what the same training would have cost on demand: training seconds x instances x price; of one on
+        demand, what it cost.
     :param currency: of both.
     :param price_date: ISO date on which the price list gave that price.
     """
@@ -178,7 +180,11 @@ class SpotTrainingResult(BaseModel):
 
         :param price: what one of its instances costs on demand; None leaves the cost unknown.
         """
-        return self.model_copy(update=Cost.told(Cost.of(self.savings, price)))
+        savings = self.savings
+        if not self.managed_spot:
+            # On demand, what was billed is what the training costs there.
+            savings = replace(savings, training_instance_seconds=savings.billable_instance_seconds)
+        return self.model_copy(update=Cost.told(Cost.of(savings, price)))
 
     @property
     def savings(self) -> Savings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_spot_provider.training.narration import duration
+from airflow_spot_provider.training.narration import duration, money_sentence
 from airflow_spot_provider.training.tuning_result import SpotTuningResult
 
 _HEADING = ("Training job", "Outcome", "Objective", "Billed", "Savings", "Interruptions")
@@ -44,6 +44,7 @@ def tuning_savings_sentence(result: SpotTuningResult) -> str:
     return (
         f"Saved {result.savings_percent:.1f}% over {result.jobs} training jobs{unknown}: "
         f"{result.billable_instance_seconds:,.0f} instance-seconds billed of {result.training_instance_seconds:,.0f} trained. {waited}."
+        f"{money_sentence(result.known_cost)}"
     )
 
 

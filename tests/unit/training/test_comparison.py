@@ -19,7 +19,12 @@ from airflow_spot_provider.training import (
 
 
 def _result(number: int = 1, outcome: Outcome = Outcome.COMPLETED, **fields: Any) -> SpotTrainingResult:
-    defaults: dict[str, Any] = {"training_seconds": 500, "billable_seconds": 100, "interruptions": 1}
+    defaults: dict[str, Any] = {
+        "managed_spot": True,
+        "training_seconds": 500,
+        "billable_seconds": 100,
+        "interruptions": 1,
+    }
     return SpotTrainingResult(
         job_name=f"job-{number}", job_arn=f"arn:{number}", outcome=outcome, **{**defaults, **fields}
     )

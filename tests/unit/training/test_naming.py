@@ -170,3 +170,15 @@ def test_tuning_job_name_that_the_user_chose_gets_the_attempts_number() -> None:
         tuning_job_name(_task(), 2, base="n" * 31)
     with pytest.raises(InvalidSpotRequest, match="HyperParameterTuningJobName is of type int"):
         tuning_job_name(_task(), 1, base=3)  # type: ignore[arg-type]  # what a user may write
+
+
+def test_trials_job_is_the_trials_whichever_task_waits_for_it() -> None:
+    trial = ("study", 3)
+    names = {
+        job_name(_task(map_index=slot, run_id=run, trial=trial), 1).split("-")[-2]
+        for slot in (0, 1)
+        for run in ("a", "b")
+    }
+    assert len(names) == 1
+    assert job_name(_task(trial=("study", 4)), 1).split("-")[-2] not in names
+    assert job_name(_task(), 1).split("-")[-2] not in names

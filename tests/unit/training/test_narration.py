@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from airflow_spot_provider.training import Price, SecondaryStatus, SpotTrainingResult
-from airflow_spot_provider.training.narration import duration, savings_sentence, sentences_of, table_of
+from airflow_spot_provider.training.narration import (
+    duration,
+    savings_sentence,
+    sentences_of,
+    sentences_of_summary,
+    table_of,
+)
 from tests.builders import CREATED, DescribedJob, a_training_job
 
 HOUR = 3_600
@@ -174,6 +180,11 @@ def test_time_in_a_status_whose_start_is_unknown_is_left_blank() -> None:
     assert table.splitlines()[-1] == "             Starting"
 
 
+def test_summary_tells_where_the_job_is_and_nothing_of_how_it_came_there() -> None:
+    summary = {"TrainingJobName": "j", "SecondaryStatus": "Interrupted", "LastModifiedTime": CREATED}
+    assert sentences_of_summary(summary) == ["Interrupted; SageMaker is waiting for spot capacity"]
+
+
 def test_table_of_no_timeline_is_its_heading() -> None:
     assert table_of({}) == "Since (UTC)  SecondaryStatus  For"
 
@@ -185,14 +196,14 @@ def test_table_of_no_timeline_is_its_heading() -> None:
             a_training_job().billed(5_000, 1_000).completed(),
             (
                 "Saved 80.0%: 1,000 s billed of 5,000 s trained. 0 interruptions, 1m00s without an instance. "
-                "What that cost is not known."
+                "What it cost is not known: there is no price."
             ),
         ),
         (
             a_training_job().billed(300, 101).interrupted().completed(),
             (
                 "Saved 66.3%: 101 s billed of 300 s trained. 1 interruption, 4m00s without an instance. "
-                "What that cost is not known."
+                "What it cost is not known: there is no price."
             ),
         ),
         (
@@ -213,15 +224,15 @@ def test_job_on_demand_has_nothing_to_save() -> None:
     described = a_training_job().billed(68, 68).completed().described() | {"EnableManagedSpotTraining": False}
     sentence = savings_sentence(SpotTrainingResult.of(described))
     assert sentence == (
-        "On demand: 68 s billed. 0 interruptions, 1m00s without an instance. What that cost is not known."
+        "On demand: 68 s billed. 0 interruptions, 1m00s without an instance. What it cost is not known: there is no price."
     )
 
 
 @pytest.mark.parametrize(
     ("seconds", "spot", "sentence"),
     [
-        ((3_600, 900), True, " It cost 0.25 USD instead of 1.00 USD (prices of 2026-11-21)."),
-        ((3_600, 9), True, " It cost 0.0025 USD instead of 1.00 USD (prices of 2026-11-21)."),
+        ((3_600, 900), True, " It cost 0.25 USD instead of 1.00 USD on demand (prices of 2026-11-21)."),
+        ((3_600, 9), True, " It cost 0.0025 USD instead of 1.00 USD on demand (prices of 2026-11-21)."),
         ((3_600, 3_600), False, " It cost 1.00 USD (prices of 2026-11-21)."),
     ],
 )

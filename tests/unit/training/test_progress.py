@@ -131,6 +131,40 @@ def test_progress_stays_small_however_long_the_timeline() -> None:
     assert told["interruptions"] == 60
 
 
+@pytest.mark.parametrize("letter", ["a", "\u20ac", "\x7f"])
+def test_progress_stays_small_whatever_is_long_in_it(letter: str) -> None:
+    uri = f"s3://{'b' * 63}/{letter * (1024 // len(letter.encode()))}"
+    job = (
+        a_training_job("j" * 63)
+        .interrupted(60)
+        .having(
+            CheckpointConfig={"S3Uri": uri},
+            ModelArtifacts={"S3ModelArtifacts": uri},
+            FinalMetricDataList=[{"MetricName": f"{letter * 200}{n}", "Value": 1 / 3} for n in range(40)],
+        )
+        .billed(123_456_789, 98_765_432)
+        .failed(letter * 4000)
+        .described()
+    )
+    facts = Facts(
+        note=letter * 9_000, aws_conn_id="c" * 250, next_rung="t" * 250, earlier=(1e9, 1e9, 10**6, 10**6)
+    )
+    result = SpotTrainingResult.of(job).priced(Price(123.456789, "USD", "2026-11-21"))
+    told = progress_of(job, facts=facts, result=result, metrics={letter * 300: 0.1})
+
+    assert len(json.dumps(told)) <= MAX_RESULT_BYTES
+    assert len(json.dumps(result.to_json())) <= MAX_RESULT_BYTES
+    assert len(told["timeline"]) + told["timeline_left_out"] == 244
+    assert SpotProgress.from_json(told).failure_reason
+
+
+def test_metric_that_is_no_number_is_left_out() -> None:
+    described = a_training_job().goes_through("Training").described()
+    metrics = {"loss": float("nan"), "gain": float("inf"), "auc": 0.5, **{f"m{n}": 0.0 for n in range(20)}}
+    told = progress_of(described, metrics=metrics)
+    assert told["metrics"] == {"auc": 0.5, **{f"m{n}": 0.0 for n in range(9)}}
+
+
 def test_progress_of_an_older_version_is_read() -> None:
     old = {"job_name": "j", "status": "Training", "interruptions": 1, "timeline": [], "timeline_left_out": 0}
     assert SpotProgress.from_json(old).phase is Phase.OTHER
@@ -143,8 +177,9 @@ def test_what_is_no_progress_is_refused_without_being_repeated(other: Any) -> No
     assert "many" not in str(error.value)
 
 
-def test_description_without_a_readable_max_wait_tells_none() -> None:
-    described = a_training_job().having(StoppingCondition={"MaxWaitTimeInSeconds": True}).described()
+@pytest.mark.parametrize("max_wait", [True, "7200", None, 10**18, float("nan")])
+def test_description_without_a_readable_max_wait_tells_none(max_wait: Any) -> None:
+    described = a_training_job().having(StoppingCondition={"MaxWaitTimeInSeconds": max_wait}).described()
     assert progress_of(described)["max_wait_ends"] is None
 
 
@@ -174,6 +209,25 @@ def test_sums_of_money_never_mix_currencies(parts: list[tuple[float, float, str]
     for currency, total in totals.items():
         own = [cost.amount for cost in costs if cost.currency == currency]
         assert total.amount == pytest.approx(sum(own), abs=1e-4)
+
+
+def test_what_a_job_on_demand_cost_is_what_it_costs_on_demand() -> None:
+    described = a_training_job().on_demand().billed(500, 490).completed().described()
+    result = SpotTrainingResult.of(described).priced(PRICE)
+    assert result.known_cost == Cost(0.049, 0.049, "USD", "2026-11-21")
+
+
+def test_job_without_a_price_costs_nobody_knows_what() -> None:
+    result = SpotTrainingResult.of(a_training_job().billed(500, 100).completed().described())
+    assert result.priced(PRICE).priced(None) == result
+    assert result.known_cost is None
+
+
+@pytest.mark.parametrize(
+    "status", ["Completed", "InProgress", "Failed", "Stopped", "Stopping", "Deleting", "DeleteFailed"]
+)
+def test_every_status_of_a_tuning_job_has_a_phase(status: str) -> None:
+    assert phase_of(status) is not Phase.OTHER
 
 
 def test_cost_needs_a_price_and_a_figure() -> None:

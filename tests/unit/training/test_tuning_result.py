@@ -368,11 +368,73 @@ def test_ended_progress_has_the_figures_and_the_cost_of_all_training_jobs() -> N
     result = SpotTuningResult.of(a_tuning_job(), members)
     progress = tuning_progress_of(a_tuning_job(), result=result)
 
+    assert tuning_savings_sentence(result).endswith(
+        f" It cost {result.cost:,.2f} USD instead of {result.on_demand_cost:,.2f} USD on demand (prices of 2026-11-21)."
+    )
     assert (progress["outcome"], progress["phase"]) == (str(result.outcome), "ended")
     assert (progress["jobs"], progress["unknown"]) == (result.savings.jobs, result.savings.unknown)
     assert result.known_cost is not None
     assert progress["cost"] == result.cost == pytest.approx(result.billable_instance_seconds / 1000)
     assert progress["price_date"] == "2026-11-21"
+
+
+def test_cost_is_not_known_unless_it_is_known_of_all_training_jobs_with_a_figure() -> None:
+    price = Price(3.6, "USD", "2026-11-21")
+    some = [
+        TuningMember(each.summary, each.result and each.result.priced(price if place else None))
+        for place, each in enumerate(MEMBERS)
+    ]
+    assert SpotTuningResult.of(a_tuning_job(), some).known_cost is None
+    never = a_member(5, None, a_training_job().max_wait_exceeded())
+    others = [each for each in some if each.result is not None and each.result.cost is not None]
+    assert SpotTuningResult.of(a_tuning_job(), [*others, never]).known_cost is not None
+
+
+@pytest.mark.parametrize(
+    ("definitions", "told"),
+    [
+        (
+            {
+                "TrainingJobDefinition": {
+                    "EnableManagedSpotTraining": True,
+                    "ResourceConfig": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 2},
+                }
+            },
+            (True, "ml.g5.xlarge", 2),
+        ),
+        (
+            {
+                "TrainingJobDefinitions": [
+                    {
+                        "EnableManagedSpotTraining": False,
+                        "HyperParameterTuningResourceConfig": {
+                            "InstanceType": "ml.g5.xlarge",
+                            "InstanceCount": 1,
+                        },
+                    },
+                    {
+                        "EnableManagedSpotTraining": True,
+                        "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 3},
+                    },
+                ]
+            },
+            (False, None, 1),
+        ),
+        ({"TrainingJobDefinition": {"RoleArn": "r"}}, (False, None, 1)),
+        ({}, (True, None, 1)),
+    ],
+)
+def test_progress_tells_what_the_training_jobs_run_on(
+    definitions: dict[str, Any], told: tuple[Any, ...]
+) -> None:
+    progress = tuning_progress_of({"HyperParameterTuningJobName": "tune-1", **definitions})
+    assert (progress["managed_spot"], progress["instance_type"], progress["instance_count"]) == told
+
+
+def test_tuning_job_that_ended_without_a_training_job_was_on_spot_if_it_was_defined_so() -> None:
+    described = a_tuning_job() | {"TrainingJobDefinition": {"EnableManagedSpotTraining": True}}
+    progress = tuning_progress_of(described, result=SpotTuningResult.of(described, []))
+    assert (progress["managed_spot"], progress["phase"], progress["cost"]) == (True, "ended", None)
 
 
 def test_table_and_sentences_for_a_person() -> None:
@@ -388,7 +450,7 @@ def test_table_and_sentences_for_a_person() -> None:
     ]
     assert tuning_savings_sentence(result) == (
         "Saved 80.0% over 3 training jobs (2 without a figure): 100 instance-seconds billed of 500 trained. "
-        "0 interruptions, 2m00s without an instance."
+        "0 interruptions, 2m00s without an instance. What it cost is not known: there is no price."
     )
     assert best_sentence(result) == "Best: tune-1-002, loss 0.1 (Minimize)."
     assert "without a figure" not in tuning_savings_sentence(SpotTuningResult.of(a_tuning_job(), MEMBERS))
