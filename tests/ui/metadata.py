@@ -14,7 +14,6 @@ from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom import XComModel
 from airflow.utils.db import import_all_models
 from sqlalchemy import Engine, Table, insert, select, text
 

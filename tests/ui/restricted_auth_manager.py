@@ -1,8 +1,8 @@
 """An auth manager for tests: some users may read no more than the DAGs that are listed for them.
 
-    AIRFLOW__CORE__AUTH_MANAGER=restricted_auth_manager.RestrictedAuthManager   (this folder on PYTHONPATH)
-    AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=ann:admin,rita:viewer
-    SPOT_TEST_READABLE_DAGS={"rita": ["churn_retraining"]}
+AIRFLOW__CORE__AUTH_MANAGER=restricted_auth_manager.RestrictedAuthManager   (this folder on PYTHONPATH)
+AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=ann:admin,rita:viewer
+SPOT_TEST_READABLE_DAGS={"rita": ["churn_retraining"]}
 """
 
 from __future__ import annotations
