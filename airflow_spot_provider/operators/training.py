@@ -16,6 +16,7 @@ from airflow_spot_provider.links.sagemaker import (
 from airflow_spot_provider.operators._account import repeat_training_log, tell
 from airflow_spot_provider.operators._job import SpotJobOperator
 from airflow_spot_provider.operators._members import reads_map_index, with_own_checkpoints
+from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators._outcomes import checked_outcomes
 from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.operators._submission import Submitted
@@ -197,6 +198,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         result = result.priced(self.hook.price_of(result.instance_type))
         self._publish(context, description, result)
         self._release(result.job_arn)
+        measure(self.log, context, result, instance_type=result.instance_type)
         tell(self.log, description, result, spot_wanted=self.managed_spot)
         if self.print_log:
             repeat_training_log(self.log, self.hook, result.job_name)

@@ -13,6 +13,7 @@ from airflow_spot_provider.hooks._members import members_of
 from airflow_spot_provider.links.sagemaker import SageMakerTuningJobLink, SageMakerTuningLogsLink
 from airflow_spot_provider.operators._account import tell_tuning
 from airflow_spot_provider.operators._job import SpotJobOperator
+from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators._outcomes import ACCEPTED_OF_TUNING, checked_tuning_outcomes
 from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.training import (
@@ -25,6 +26,7 @@ from airflow_spot_provider.training import (
 )
 from airflow_spot_provider.training.exceptions import unaccepted_tuning
 from airflow_spot_provider.training.rules import Known
+from airflow_spot_provider.training.tuning_progress import instance_type_of
 from airflow_spot_provider.training.warm_start import IDENTICAL
 from airflow_spot_provider.triggers.tuning import SageMakerSpotTuningTrigger
 
@@ -144,6 +146,7 @@ class SageMakerSpotTuningOperator(SpotJobOperator):
         )
         self._publish(context, description, result)
         self._release(result.job_arn)
+        measure(self.log, context, result, instance_type=instance_type_of(description))
         tell_tuning(self.log, result, spot_wanted=self.managed_spot)
         if result.outcome not in self.accept:
             raise unaccepted_tuning(result)

@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS, Description
 from airflow_spot_provider.links.sagemaker import SageMakerTrainingJobLink, SageMakerTrainingLogsLink
 from airflow_spot_provider.operators._account import repeat_training_log, tell
+from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators._outcomes import checked_outcomes
 from airflow_spot_provider.sensors._job import SpotJobSensor
 from airflow_spot_provider.training import Outcome, SpotTrainingResult, progress_of
@@ -64,6 +65,7 @@ class SageMakerSpotTrainingSensor(SpotJobSensor):
         result = SpotTrainingResult.of(description)
         result = result.priced(self.hook.price_of(result.instance_type))
         self._publish(context, result, progress_of(description, facts=self._facts, result=result))
+        measure(self.log, context, result, instance_type=result.instance_type)
         # Whether it was to run on spot is not known here: somebody else has asked for it.
         tell(self.log, description, result, spot_wanted=False)
         if self.print_log:

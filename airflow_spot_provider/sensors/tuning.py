@@ -11,10 +11,12 @@ from airflow_spot_provider.aws.kinds import TUNING_JOBS, Description
 from airflow_spot_provider.hooks._members import members_of
 from airflow_spot_provider.links.sagemaker import SageMakerTuningJobLink, SageMakerTuningLogsLink
 from airflow_spot_provider.operators._account import tell_tuning
+from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators._outcomes import ACCEPTED_OF_TUNING, checked_tuning_outcomes
 from airflow_spot_provider.sensors._job import SpotJobSensor
 from airflow_spot_provider.training import SpotTuningResult, tuning_progress_of
 from airflow_spot_provider.training.exceptions import unaccepted_tuning
+from airflow_spot_provider.training.tuning_progress import instance_type_of
 from airflow_spot_provider.triggers.tuning import SageMakerSpotTuningTrigger
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class SageMakerSpotTuningSensor(SpotJobSensor):
     def _finish(self, context: Context, description: Description) -> dict[str, Any]:
         result = SpotTuningResult.of(description, members_of(self.hook, description[TUNING_JOBS.name]))
         self._publish(context, result, tuning_progress_of(description, facts=self._facts, result=result))
+        measure(self.log, context, result, instance_type=instance_type_of(description))
         # Whether it was to run on spot is not known here: somebody else has asked for it.
         tell_tuning(self.log, result, spot_wanted=False)
         if result.outcome not in self.accept:

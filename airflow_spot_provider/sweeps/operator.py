@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from airflow_spot_provider.aws.kinds import Description
 from airflow_spot_provider.operators._account import repeat_training_log, tell
 from airflow_spot_provider.operators._members import with_own_checkpoints
+from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.sweeps.settings import SweepBudget, SweepSettings
 from airflow_spot_provider.sweeps.trials import Trials
@@ -170,6 +171,7 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
             if self.do_xcom_push:
                 context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description, result))
             self._release(result.job_arn)
+            measure(self.log, context, result, instance_type=result.instance_type)
             tell(self.log, description, result, spot_wanted=self.managed_spot)
             if self.print_log:
                 repeat_training_log(self.log, self.hook, result.job_name)

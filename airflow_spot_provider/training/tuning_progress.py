@@ -62,6 +62,12 @@ def tuning_progress_of(
     return progress.to_json()
 
 
+def instance_type_of(description: Mapping[str, Any]) -> str | None:
+    """What all training jobs of a tuning job run on; None where that differs, or is not told."""
+    instance_type: str | None = _defined(description).get("instance_type")
+    return instance_type
+
+
 def _defined(description: Mapping[str, Any]) -> dict[str, Any]:
     """What a tuning job's training jobs run on, where its definitions agree."""
     one, several = (description.get(f"TrainingJobDefinition{plural}") for plural in ("", "s"))

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Protocol
 
 PREFIX = "airflow_spot.watcher"
+
+
+def tag(value: str) -> str:
+    """A tag's value as StatsD takes it: Airflow drops a metric with anything else in it, and logs a traceback."""
+    return re.sub(r"[^A-Za-z0-9_.\-]", "_", value)
 
 
 class Metrics(Protocol):
@@ -51,12 +58,15 @@ class AirflowMetrics:
 
     def incr(self, name: str, count: int = 1, **tags: str) -> None:
         """Count."""
-        self._stats.incr(f"{PREFIX}.{name}", count, tags={"region": self._region, **tags})
+        self._stats.incr(f"{PREFIX}.{name}", count, tags=self._tags(tags))
 
     def gauge(self, name: str, value: float, **tags: str) -> None:
         """Tell how many there are now."""
-        self._stats.gauge(f"{PREFIX}.{name}", value, tags={"region": self._region, **tags})
+        self._stats.gauge(f"{PREFIX}.{name}", value, tags=self._tags(tags))
 
     def timing(self, name: str, seconds: float, **tags: str) -> None:
         """Tell how long something took."""
-        self._stats.timing(f"{PREFIX}.{name}", seconds * 1000, tags={"region": self._region, **tags})
+        self._stats.timing(f"{PREFIX}.{name}", seconds * 1000, tags=self._tags(tags))
+
+    def _tags(self, tags: Mapping[str, str]) -> dict[str, str]:
+        return {name: tag(value) for name, value in {"region": self._region, **tags}.items()}
