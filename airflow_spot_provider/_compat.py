@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -23,9 +24,12 @@ __all__ = [
     "TRIGGERS_HAVE_ON_KILL",
     "TaskDeferralError",
     "TaskDeferralTimeout",
+    "earlier_runs",
     "has_external_views",
     "previous_run_id",
     "publish_xcom",
+    "read_own_xcom",
+    "task_states",
     "was_killed_by_user",
 ]
 
@@ -79,6 +83,44 @@ def has_external_views() -> bool:
     return hasattr(AirflowPlugin, "external_views")
 
 
+def earlier_runs(task_instance: Any, dag_run: Any) -> Iterator[Any]:
+    """The DAG runs before this one, by logical date, the newest first. Of a run without a logical date, which assets have
+    triggered, those that were due before it.
+
+    :param task_instance: of the running task.
+    :param dag_run: its run.
+    :raises RuntimeError: before Airflow 3.1, which cannot tell.
+    """
+    try:
+        from airflow.sdk.execution_time.comms import GetPreviousDagRun
+    except ImportError:
+        raise RuntimeError(
+            "What earlier DAG runs published can be read from Airflow 3.1 on; upgrade, or report this run alone."
+        ) from None
+    from airflow.sdk.execution_time import task_runner
+
+    date = dag_run.logical_date or dag_run.run_after
+    while date is not None:
+        answer: Any = task_runner.SUPERVISOR_COMMS.send(
+            GetPreviousDagRun(dag_id=task_instance.dag_id, logical_date=date)
+        )
+        run = answer.dag_run
+        if run is None:
+            return
+        yield run
+        date = run.logical_date
+
+
+def task_states(
+    task_instance: Any, task_ids: Sequence[str], run_ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """States of tasks in some runs of the running task's DAG: by run id and task id, with ``_<map index>`` for mapped tasks."""
+    states: dict[str, dict[str, Any]] = task_instance.get_task_states(
+        dag_id=task_instance.dag_id, task_ids=list(task_ids), run_ids=list(run_ids)
+    )
+    return states
+
+
 async def publish_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str, value: Any) -> bool:
     """Set an XCom of a deferred task from its trigger.
 
@@ -103,3 +145,26 @@ async def publish_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str, val
         )
     )
     return True
+
+
+async def read_own_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str) -> Any:
+    """An XCom of a deferred task, read from its trigger; None if there is none, or no supervisor to ask (see above).
+
+    :raises Exception: what the supervisor answers, as during a shutdown.
+    """
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import GetXCom
+
+    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if supervisor is None or not hasattr(supervisor, "asend"):
+        return None
+    answer = await supervisor.asend(
+        GetXCom(
+            key=key,
+            dag_id=task_instance.dag_id,
+            run_id=task_instance.run_id,
+            task_id=task_instance.task_id,
+            map_index=task_instance.map_index if task_instance.map_index is not None else -1,
+        )
+    )
+    return getattr(answer, "value", None)

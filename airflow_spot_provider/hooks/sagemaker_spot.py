@@ -33,7 +33,7 @@ from airflow_spot_provider.aws.kinds import Kind
 from airflow_spot_provider.aws.price_cache import PriceCache
 from airflow_spot_provider.aws.prices import Prices, endpoint_region_of
 from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
-from airflow_spot_provider.aws.watching.model import data_loader
+from airflow_spot_provider.aws.watching.model import data_loader, keep_only
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.training import Price
 
@@ -47,6 +47,9 @@ _PROMPT: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 20, "retries":
 
 _BRIEF: dict[str, Any] = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 2}}
 """What is nice to know is not waited for."""
+
+_MOST_LOG_EVENTS = 10_000
+"""What GetLogEvents answers at most."""
 
 _Answer = TypeVar("_Answer")
 
@@ -82,6 +85,16 @@ class SageMakerSpotHook(AwsBaseHook):
         :param limit: how many lines at the most.
         :return: the lines, oldest first, and whether there are older ones. No lines if the job has not logged.
         """
+        events, cut = self.newest_log_events(job_name, limit)
+        return [message for _, message in events], cut
+
+    def newest_log_events(self, job_name: str, limit: int) -> tuple[list[tuple[int, str]], bool]:
+        """The newest lines of a job's training log, each with its time in epoch milliseconds.
+
+        :param job_name: TrainingJobName.
+        :param limit: how many lines at the most; of each instance and start, no more than 10,000 or a megabyte.
+        :return: times and lines, oldest first, and whether there are older ones.
+        """
         logs: Any = AwsLogsHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self._region_name,
@@ -95,7 +108,7 @@ class SageMakerSpotHook(AwsBaseHook):
                 answer = logs.get_log_events(
                     logGroupName=LOG_GROUP,
                     logStreamName=stream,
-                    limit=limit,
+                    limit=min(limit, _MOST_LOG_EVENTS),
                     startFromHead=False,
                 )
                 cut = cut or len(answer["events"]) == limit
@@ -104,7 +117,7 @@ class SageMakerSpotHook(AwsBaseHook):
             if code_of(error) != "ResourceNotFoundException":
                 raise
         events.sort(key=lambda event: event[0])
-        return [message for _, message in events[-limit:]], cut or len(events) > limit
+        return events[-limit:], cut or len(events) > limit
 
     async def connect(self, service: str = "sagemaker") -> AbstractAsyncContextManager[Any]:
         """A new async client for the watcher, built in a thread: building one takes about 0.1 s of CPU.
@@ -185,7 +198,11 @@ class SageMakerSpotHook(AwsBaseHook):
         # Not _get_config(): it looks through all modules for the operator that calls, for a user agent. A watcher has none.
         config = Config(**_PROMPT, user_agent_extra=f"airflow-spot-provider/{__version__}").merge(self.config)
         session: Any = self.get_session(region_name=self.region_name, deferrable=True)
-        session.register_component("data_loader", data_loader())
+        loader = data_loader()
+        if service == "s3":
+            # Listing, and what the client itself asks about a bucket of another region: the whole model takes megabytes.
+            keep_only(loader, service, {"ListObjectsV2", "HeadBucket"})
+        session.register_component("data_loader", loader)
         return session.create_client(
             service,
             endpoint_url=self.conn_config.get_service_endpoint_url(service_name=service),

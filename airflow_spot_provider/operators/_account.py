@@ -59,10 +59,16 @@ def tell_tuning(log: Log, result: SpotTuningResult, *, spot_wanted: bool) -> Non
         )
 
 
-def repeat_training_log(log: Log, hook: SageMakerSpotHook, job_name: str) -> None:
-    """Repeat the newest lines of the training log, and say where the others are."""
+def repeat_training_log(
+    log: Log, hook: SageMakerSpotHook, job_name: str, *, read: int = LOG_LINES
+) -> list[tuple[int, str]]:
+    """Repeat the newest lines of the training log, and say where the others are.
+
+    :param read: how many lines are read, of which the newest 200 are repeated.
+    :return: what was read, oldest first: times in epoch milliseconds, and lines. Nothing if it cannot be read.
+    """
     try:
-        lines, cut = hook.newest_log_lines(job_name, LOG_LINES)
+        events, cut = hook.newest_log_events(job_name, read)
     except (ClientError, BotoCoreError) as error:
         log.warning(
             "The training log cannot be read (%s). It is in CloudWatch Logs, group %s, streams %s/*; reading it needs "
@@ -71,12 +77,14 @@ def repeat_training_log(log: Log, hook: SageMakerSpotHook, job_name: str) -> Non
             LOG_GROUP,
             job_name,
         )
-        return
-    if not lines:
+        return []
+    if not events:
         log.info("The job wrote no training log.")
-        return
-    log.info("::group::Training log, %s%s lines", "newest " if cut else "", len(lines))
-    for line in lines:
+        return []
+    told = events[-LOG_LINES:]
+    cut = cut or len(events) > len(told)
+    log.info("::group::Training log, %s%s lines", "newest " if cut else "", len(told))
+    for _, line in told:
         log.info("%s", line)
     log.info("::endgroup::")
     if cut:
@@ -85,3 +93,4 @@ def repeat_training_log(log: Log, hook: SageMakerSpotHook, job_name: str) -> Non
             LOG_GROUP,
             job_name,
         )
+    return events

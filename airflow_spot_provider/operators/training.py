@@ -13,13 +13,18 @@ from airflow_spot_provider.links.sagemaker import (
     SageMakerTrainingJobLink,
     SageMakerTrainingLogsLink,
 )
-from airflow_spot_provider.operators._account import repeat_training_log, tell
+from airflow_spot_provider.operators._account import LOG_LINES, repeat_training_log, tell
 from airflow_spot_provider.operators._job import SpotJobOperator
 from airflow_spot_provider.operators._members import reads_map_index, with_own_checkpoints
 from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators._outcomes import checked_outcomes
 from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.operators._submission import Submitted
+from airflow_spot_provider.operators._while_waiting import (
+    LOG_LINES_FOR_CURVES,
+    checkpoints_seen,
+    publish_curves,
+)
 from airflow_spot_provider.training import (
     Attempt,
     InvalidSpotRequest,
@@ -31,8 +36,13 @@ from airflow_spot_provider.training import (
     progress_of,
     spot_request,
 )
+from airflow_spot_provider.training.alerts import SpotAlert, checked_alerts
 from airflow_spot_provider.training.exceptions import unaccepted
-from airflow_spot_provider.training.rules import Known
+from airflow_spot_provider.training.freshness import checked_checkpoint_interval
+from airflow_spot_provider.training.metric_curves import definitions_of
+from airflow_spot_provider.training.progress import Checkpoints
+from airflow_spot_provider.training.request import everything_is_known
+from airflow_spot_provider.training.rules import Known, member_of
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
 
 if TYPE_CHECKING:
@@ -68,7 +78,12 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
     :param separate_members: whether each member of a mapped task has checkpoints of its own: ``/<map index>`` is added to the
         prefix, unless its template reads the map index itself. All tasks of a mapped task group that are given the same prefix
         share it member by member. False leaves the prefix as it is.
-    :param deferrable: False waits in the worker.
+    :param checkpoint_interval: how often the script is expected to write a checkpoint, seconds or a timedelta. While the job
+        trains, the newest checkpoint is looked at now and then (s3:ListBucket), and a warning is logged when it is older than two
+        intervals. None does not look.
+    :param alerts: what is to be called while the job runs, and when: a list of
+        :class:`~airflow_spot_provider.training.SpotAlert`.
+    :param deferrable: False waits in the worker, without ``checkpoint_interval`` and ``alerts``.
     :raises InvalidSpotRequest: the request is one that SageMaker would refuse, or that would do harm; at DAG parse for
         literals, in the task for what is templated, and before anything is submitted.
     :raises MaxWaitTimeExceeded, MaxRuntimeExceeded, TrainingJobStopped, TrainingJobFailed: the job ended so, and
@@ -88,6 +103,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
     operator_extra_links = (SageMakerTrainingJobLink(), SageMakerTrainingLogsLink())
     ui_color = "#0072b2"
     ui_fgcolor = "#ffffff"
+    _checkpoints_seen: Checkpoints | None = None
 
     def __init__(
         self,
@@ -104,6 +120,8 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         publish_hyperparameters: Collection[str] = (),
         print_log: bool = True,
         separate_members: bool = True,
+        checkpoint_interval: float | timedelta | None = None,
+        alerts: Sequence[SpotAlert] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(config=config, **kwargs)
@@ -118,6 +136,18 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         self.publish_hyperparameters = _checked_names(publish_hyperparameters)
         self.print_log = print_log
         self.separate_members = separate_members
+        self.checkpoint_interval = checked_checkpoint_interval(checkpoint_interval)
+        self.alerts = alerts
+        self._conditions = checked_alerts(alerts, looks_at_checkpoints=self.checkpoint_interval is not None)
+        if not self.deferrable and (self.checkpoint_interval is not None or self._conditions):
+            raise InvalidSpotRequest(
+                [
+                    (
+                        "checkpoint_interval and alerts are looked after in the triggerer, and deferrable=False waits in the "
+                        "worker; leave deferrable=True, or leave them out."
+                    )
+                ]
+            )
         self._reads_map_index = False
         if is_rendered(config):
             self._request(known=is_rendered)
@@ -135,16 +165,26 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         }
         if known is not None:
             arguments["known"] = known
-        if not self.managed_spot:
-            return self._separate(on_demand_request(self._value("config"), **arguments))
-        return self._separate(
-            spot_request(
+        if self.managed_spot:
+            request = spot_request(
                 self._value("config"),
                 allow_no_checkpoint=self.allow_no_checkpoint,
                 algorithm_checkpoints=self.algorithm_checkpoints,
                 **arguments,
             )
-        )
+        else:
+            request = on_demand_request(self._value("config"), **arguments)
+        uri = member_of(request, "CheckpointConfig", "S3Uri", known=known or everything_is_known)
+        if self.checkpoint_interval is not None and uri is None:
+            raise InvalidSpotRequest(
+                [
+                    (
+                        "checkpoint_interval is given and the job has no checkpoints: pass checkpoint_s3_uri='s3://bucket/prefix', or "
+                        "leave it out."
+                    )
+                ]
+            )
+        return self._separate(request)
 
     def _separate(self, request: dict[str, Any]) -> dict[str, Any]:
         """A member's request, with a checkpoint prefix of its own."""
@@ -179,10 +219,25 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         return job_name(task, attempt, base=base)
 
     def _trigger(self, job_name: str) -> SageMakerSpotTrainingTrigger:
-        return SageMakerSpotTrainingTrigger(job_name, print_log=self.print_log, **self._connection)
+        return SageMakerSpotTrainingTrigger(job_name, **self._looked_after, **self._connection)
+
+    @property
+    def _looked_after(self) -> dict[str, Any]:
+        """What the trigger does besides watching."""
+        asked: dict[str, Any] = {"print_log": self.print_log}
+        if self.checkpoint_interval is None and not self._conditions:
+            return asked
+        request = self._request()
+        if self.checkpoint_interval is not None:
+            asked["checkpoint_interval"] = self.checkpoint_interval
+            asked["checkpoint_s3_uri"] = request["CheckpointConfig"]["S3Uri"]
+        if self._conditions:
+            asked["alerts"] = self._conditions
+            asked["max_wait"] = request["StoppingCondition"].get("MaxWaitTimeInSeconds")
+        return asked
 
     def _progress(self, description: Description, result: SpotTrainingResult | None = None) -> dict[str, Any]:
-        return progress_of(description, facts=self._facts, result=result)
+        return progress_of(description, facts=self._facts, result=result, checkpoints=self._checkpoints_seen)
 
     def _attempt(self, description: Description) -> dict[str, Any]:
         return Attempt.of(description).model_dump(mode="json")
@@ -196,15 +251,27 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
             published_hyperparameters=self.publish_hyperparameters,
         )
         result = result.priced(self.hook.price_of(result.instance_type))
+        if self.checkpoint_interval is not None:
+            self._checkpoints_seen = checkpoints_seen(context, self.log, result.job_name)
         self._publish(context, description, result)
         self._release(result.job_arn)
         measure(self.log, context, result, instance_type=result.instance_type)
         tell(self.log, description, result, spot_wanted=self.managed_spot)
-        if self.print_log:
-            repeat_training_log(self.log, self.hook, result.job_name)
+        self._repeat_training_log(context, description)
         if not self._accepts(result):
             raise unaccepted(result)
         return result.to_json()
+
+    def _repeat_training_log(self, context: Context, description: Description) -> None:
+        """Repeat the newest lines, and publish what curves there are in them and in what was read before."""
+        if not self.print_log:
+            return
+        wants_curves = self.do_xcom_push and bool(definitions_of(description))
+        job_name = description["TrainingJobName"]
+        read = LOG_LINES_FOR_CURVES if wants_curves else LOG_LINES
+        lines = repeat_training_log(self.log, self.hook, job_name, read=read)
+        if wants_curves:
+            publish_curves(context, self.log, description, lines)
 
     def _accepts(self, result: SpotTrainingResult) -> bool:
         """Whether the task succeeds."""

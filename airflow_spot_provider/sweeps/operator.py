@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import FrozenTrial, TrialState
 
 from airflow_spot_provider.aws.kinds import Description
-from airflow_spot_provider.operators._account import repeat_training_log, tell
+from airflow_spot_provider.operators._account import tell
 from airflow_spot_provider.operators._members import with_own_checkpoints
 from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
@@ -149,7 +149,7 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
             run=self._run,
             number=self._trial.number,
             metric_regex=metric_regex(self._value("config"), self._sweep.metrics[0]),
-            print_log=self.print_log,
+            **self._looked_after,
             **self._connection,
         )
 
@@ -173,8 +173,7 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
             self._release(result.job_arn)
             measure(self.log, context, result, instance_type=result.instance_type)
             tell(self.log, description, result, spot_wanted=self.managed_spot)
-            if self.print_log:
-                repeat_training_log(self.log, self.hook, result.job_name)
+            self._repeat_training_log(context, description)
         self.log.info("Trial %s is told as %s.", self._trial.number, state.name)
         if state is TrialState.FAIL and trials.failures_in_a_row() >= self.max_failures:
             self.log.error("%s trials of this slot failed in a row; the slot ends.", self.max_failures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_spot_provider.training.alerts import SpotAlert
 from airflow_spot_provider.training.budget import Budget, hyperparameter_budget
 from airflow_spot_provider.training.comparison import best_of, savings_of
 from airflow_spot_provider.training.exceptions import (
@@ -73,6 +74,7 @@ __all__ = [
     "QuotaTooSmall",
     "Savings",
     "SecondaryStatus",
+    "SpotAlert",
     "SpotProgress",
     "SpotTrainingError",
     "SpotTrainingResult",

@@ -93,15 +93,13 @@ class Look:
 
         :param answer: of ListObjectsV2.
         """
-        entries = [
-            entry for entry in answer.get("Contents") or () if not str(entry.get("Key", "")).endswith("/")
-        ]
+        listed: list[Mapping[str, Any]] = list(answer.get("Contents") or ())
+        entries = [entry for entry in listed if not str(entry.get("Key", "")).endswith("/")]
         newest, newest_bytes = self.newest, self.newest_bytes
         for entry in entries:
             modified = instant(entry.get("LastModified"))
             if modified is not None and (newest is None or modified > newest):
                 newest, newest_bytes = modified, entry.get("Size")
-        listed = answer.get("Contents") or ()
         more = bool(answer.get("IsTruncated")) and bool(listed)
         return Look(
             began=self.began,

@@ -93,16 +93,17 @@ def thinned(curves: Curves) -> Curves:
     Where there is no room for two points of each, the last curves are left out.
     """
     curves = dict(list(curves.items())[:MOST_METRICS])
+    most = MOST_POINTS
     while True:
-        most = MOST_POINTS
-        while most >= 2:
-            kept = {name: _evenly(points, most) for name, points in curves.items()}
-            size = len(json.dumps(kept))
-            if size <= MOST_BYTES:
-                return kept
-            # Never so far down that a round is lost, nor so little that there are many.
-            most = min(most - 1, max(2, int(most * MOST_BYTES / size))) if most > 2 else 1
-        curves = dict(list(curves.items())[:-1])
+        curves = {name: _evenly(points, most) for name, points in curves.items()}
+        size = len(json.dumps(curves))
+        if size <= MOST_BYTES:
+            return curves
+        if most > 2:
+            # Towards what may fit in one step, and a little at least.
+            most = max(2, min(most - 1, most * MOST_BYTES // size))
+        else:
+            curves.popitem()
 
 
 def newest_of(curves: Curves, most: int = 10) -> dict[str, float]:
@@ -137,28 +138,32 @@ def _is_point(point: object) -> bool:
 
 
 def _evenly(points: list[Point], most: int) -> list[Point]:
-    """So many points at the most, of which no two neighbours are nearer in time than they need be."""
+    """So many points at the most: one after the other goes whose neighbours are nearest to one another in time."""
+    points = _coarsely(points, 4 * most)
+    times = [datetime.fromisoformat(at).timestamp() for at, _ in points]
+    points = list(points)
+    while len(points) > most:
+        nearest = min(range(1, len(points) - 1), key=lambda index: times[index + 1] - times[index - 1])
+        del points[nearest], times[nearest]
+    return points
+
+
+def _coarsely(points: list[Point], most: int) -> list[Point]:
+    """So many points at the most, quickly: those with a gap of time between them that leaves as many as that."""
     if len(points) <= most:
         return points
     times = [datetime.fromisoformat(at).timestamp() for at, _ in points]
-    nearest, farthest = 0.0, times[-1] - times[0]
-    if not farthest:
-        return [points[0], points[-1]]
     kept = [0, len(points) - 1]
-    for _ in range(24):
-        gap = (nearest + farthest) / 2
-        chosen = _with_gap(times, gap)
+    too_near, far_enough = 0.0, times[-1] - times[0]
+    for _ in range(20):
+        gap = (too_near + far_enough) / 2
+        chosen = [0]
+        for index in range(1, len(times) - 1):
+            if times[index] - times[chosen[-1]] > gap:
+                chosen.append(index)
+        chosen.append(len(times) - 1)
         if len(chosen) > most:
-            nearest = gap
+            too_near = gap
         else:
-            farthest, kept = gap, chosen
+            far_enough, kept = gap, chosen
     return [points[index] for index in kept]
-
-
-def _with_gap(times: list[float], gap: float) -> list[int]:
-    """The first and the last, and between them those that are so far from the one before and from the last."""
-    chosen = [0]
-    for index in range(1, len(times) - 1):
-        if times[index] - times[chosen[-1]] >= gap and times[-1] - times[index] >= gap / 2:
-            chosen.append(index)
-    return [*chosen, len(times) - 1]

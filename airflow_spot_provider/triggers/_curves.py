@@ -15,8 +15,6 @@ from airflow_spot_provider.training import metric_curves
 from airflow_spot_provider.training.metric_curves import Curves
 from airflow_spot_provider.triggers import _matching
 
-METRICS_KEY = "spot_metrics"
-"""The XCom that holds the curves."""
 SECONDS_FOR_ONE = 1.0
 """Real seconds that one regular expression may take for the lines of one look; an ordinary one takes some milliseconds."""
 _SECONDS_FOR_ALL = 20.0
@@ -69,3 +67,12 @@ def match_lines(
     )
     answer: dict[str, Any] = json.loads(done.stdout)
     return Matched(answer["curves"], answer["refused"])
+
+
+def refusals(refused: Mapping[str, str]) -> str:
+    """Which regular expressions came to nothing, in a sentence."""
+    each = "; ".join(f"{name} ({why})" for name, why in refused.items())
+    return (
+        f"MetricDefinitions whose Regex finds nothing here: {each}. Their curves are left out; what SageMaker itself finds with them "
+        "does not depend on it. A Regex without nested repetitions is quick."
+    )

@@ -13,6 +13,8 @@ from airflow_spot_provider._compat import publish_xcom
 log = logging.getLogger(__name__)
 
 PROGRESS_KEY = "spot_progress"
+METRICS_KEY = "spot_metrics"
+"""Metric curves, ``{name: [[time, value], ...]}``."""
 SECONDS_BETWEEN = 0.5
 """Between two XComs of this process: the supervisor answers triggers one after the other, between its own rounds."""
 _SECONDS_FOR_ONE = 30.0
@@ -26,14 +28,14 @@ class ProgressPublisher:
         self._task: asyncio.Task[None] | None = None
         self._told = False
 
-    def publish(self, task_instance: Any, progress: dict[str, Any]) -> None:
-        """Have a task's progress published as XCom ``spot_progress``, soon.
+    def publish(self, task_instance: Any, value: dict[str, Any], key: str = PROGRESS_KEY) -> None:
+        """Have an XCom of a task written, soon.
 
         :param task_instance: the trigger's.
-        :param progress: plain JSON.
+        :param value: plain JSON.
+        :param key: of the XCom.
         """
-        ti = task_instance
-        self._waiting[ti.dag_id, ti.run_id, ti.task_id, ti.map_index] = ti, progress
+        self._waiting[_who(task_instance), key] = task_instance, value
         if self._task is None or self._task.done():
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(
@@ -42,16 +44,16 @@ class ProgressPublisher:
 
     def forget(self, task_instance: Any) -> None:
         """The task goes on by itself: what it publishes now must not be written over by what was true before."""
-        ti = task_instance
-        self._waiting.pop((ti.dag_id, ti.run_id, ti.task_id, ti.map_index), None)
+        for key in (PROGRESS_KEY, METRICS_KEY):
+            self._waiting.pop((_who(task_instance), key), None)
 
     async def _write(self) -> None:
         while self._waiting:
-            key = next(iter(self._waiting))
-            task_instance, progress = self._waiting.pop(key)
+            waiting = next(iter(self._waiting))
+            task_instance, value = self._waiting.pop(waiting)
             try:
                 async with asyncio.timeout(_SECONDS_FOR_ONE):
-                    if not await publish_xcom(task_instance, PROGRESS_KEY, progress):
+                    if not await publish_xcom(task_instance, waiting[1], value):
                         self._waiting.clear()
                         return
             except Exception as error:  # noqa: BLE001 - watching and its outcome do not depend on it
@@ -61,6 +63,11 @@ class ProgressPublisher:
             else:
                 self._told = False
             await asyncio.sleep(SECONDS_BETWEEN)
+
+
+def _who(task_instance: Any) -> tuple[Any, ...]:
+    ti = task_instance
+    return ti.dag_id, ti.run_id, ti.task_id, ti.map_index
 
 
 _BY_LOOP: WeakKeyDictionary[asyncio.AbstractEventLoop, ProgressPublisher] = WeakKeyDictionary()

@@ -25,7 +25,9 @@ class FakeTaskInstance:
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = value
 
-    def xcom_pull(self, task_ids: str, map_indexes: int | None = None) -> Any:
+    def xcom_pull(self, task_ids: str, map_indexes: int | None = None, key: str = "return_value") -> Any:
+        if task_ids == self.task_id and key != "return_value":
+            return self.xcoms.get(key)
         value = self.pullable.get(task_ids)
         return value[map_indexes] if map_indexes is not None else value
 

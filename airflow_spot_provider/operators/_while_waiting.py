@@ -1,0 +1,73 @@
+"""What was published of a job while its task was deferred, and what becomes of it when the task goes on."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from airflow_spot_provider.aws.kinds import Description
+from airflow_spot_provider.aws.watch import Log
+from airflow_spot_provider.training.lifecycle import instant
+from airflow_spot_provider.training.metric_curves import definitions_of
+from airflow_spot_provider.training.progress import Checkpoints
+from airflow_spot_provider.training.result import iso
+from airflow_spot_provider.triggers._curves import match_lines, refusals
+from airflow_spot_provider.triggers._progress import METRICS_KEY, PROGRESS_KEY
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+LOG_LINES_FOR_CURVES = 10_000
+"""Read instead of the lines that are repeated, in as many calls, where the job has MetricDefinitions."""
+
+
+def checkpoints_seen(context: Context, log: Log, job_name: str) -> Checkpoints | None:
+    """What the trigger saw of a job's checkpoints last; None if it did not look."""
+    published = _published(context, log, PROGRESS_KEY)
+    if published.get("job_name") != job_name or not published.get("checkpoints"):
+        return None
+    try:
+        return Checkpoints.model_validate(published["checkpoints"])
+    except ValidationError:
+        return None  # somebody else's
+
+
+def publish_curves(
+    context: Context, log: Log, description: Description, lines: Sequence[tuple[int, str]]
+) -> None:
+    """Publish the metric curves of a job that has ended: what the trigger published, and what more its log holds.
+
+    :param description: of the job, with its MetricDefinitions.
+    :param lines: of its training log: times in epoch milliseconds, and texts.
+    """
+    definitions = definitions_of(description)
+    if not definitions or not lines:
+        return
+    before = _published(context, log, METRICS_KEY)
+    try:
+        matched = match_lines(
+            definitions, lines, curves=before, since=iso(instant(description.get("CreationTime")))
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        log.warning(
+            "The metrics in the training log cannot be told (%r); the result is not concerned.", error
+        )
+        return
+    if matched.refused:
+        log.warning("%s", refusals(matched.refused))
+    if matched.curves:
+        context["ti"].xcom_push(key=METRICS_KEY, value=matched.curves)
+
+
+def _published(context: Context, log: Log, key: str) -> Mapping[str, Any]:
+    """The task's own XCom; empty if there is none, or it cannot be had: the job has ended, and its result counts more."""
+    ti: Any = context["ti"]
+    try:
+        published = ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
+    except Exception as error:  # noqa: BLE001 - see above
+        log.warning("What was published under %s while the job ran cannot be read (%r).", key, error)
+        return {}
+    return published if isinstance(published, Mapping) else {}
