@@ -27,6 +27,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_spot_provider.operators.training",
                     "airflow_spot_provider.operators.tuning",
                     "airflow_spot_provider.operators.branch",
+                    "airflow_spot_provider.operators.report",
                 ],
             }
         ],

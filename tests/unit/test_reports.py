@@ -1,0 +1,123 @@
+"""Reports as files: whole, small enough, and with nothing in them that a name could make run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_spot_provider.reports import page, writing
+from airflow_spot_provider.reports.tables import COLUMNS, as_csv, as_markdown, as_parquet, harmless, rows_of
+from airflow_spot_provider.training import InvalidSpotRequest, Outcome, Price, SpotTrainingResult
+from airflow_spot_provider.training.report import Member, Run, report_of
+
+HOSTILE = "<script>alert(1)</script>"
+FORMULA = '=HYPERLINK("http://x","y")'
+
+
+def _result(**fields: Any) -> SpotTrainingResult:
+    told = {
+        "job_name": "j",
+        "job_arn": "a",
+        "outcome": Outcome.COMPLETED,
+        "training_seconds": 500,
+        "billable_seconds": 100,
+    }
+    return SpotTrainingResult(**{**told, **fields}).priced(Price(3.6, "USD", "2026-11-01"))
+
+
+RUNS = [
+    Run(
+        "new",
+        "2026-11-25T10:00:00.000+00:00",
+        (Member("new", HOSTILE, _result(job_name=FORMULA)), Member("new", "b", None, "1", "no result")),
+    ),
+    Run(
+        f"old {HOSTILE}",
+        None,
+        (Member("old", "a|b", _result(interruptions=2, outcome=Outcome.FAILED, failure_reason=HOSTILE)),),
+    ),
+]
+
+
+def test_page_holds_all_it_needs_and_no_name_becomes_markup() -> None:
+    text = page.as_html(report_of(RUNS), RUNS, title=HOSTILE).decode()
+
+    assert HOSTILE not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert not re.search(r"<script[^>]+src=|<link|<img|<iframe", text.partition("window.PlotlyConfig")[0])
+    assert "<script src=" not in text
+    assert "80.0%" in text
+    assert "prices of 2026-11-01" in text
+    assert text.count("<!doctype html>") == 1
+
+
+def test_page_without_plotly_has_its_tables_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "find_spec", lambda _name: None)
+    text = page.as_html(report_of(RUNS), RUNS, title="t").decode()
+    assert "airflow-spot-provider[reports]" in text
+    assert len(text) < 20_000
+    assert "By run" in text
+
+
+def test_csv_has_every_training_and_no_formula() -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(RUNS).decode())))
+
+    assert len(rows) == 3
+    assert rows[0]["job_name"] == f"'{FORMULA}"
+    assert (rows[0]["cost"], rows[0]["currency"], rows[0]["price_date"]) == ("0.1", "USD", "2026-11-01")
+    assert rows[1]["problem"] == "no result"
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\tx", "\rx"])
+def test_text_that_a_spreadsheet_would_run_has_an_apostrophe(text: str) -> None:
+    assert harmless(text) == f"'{text}"
+
+
+def test_numbers_stay_numbers() -> None:
+    assert (harmless(-1.5), harmless(None), harmless("ml.m5")) == (-1.5, None, "ml.m5")
+
+
+def test_parquet_is_read_back() -> None:
+    import pyarrow.parquet as pq
+
+    read = pq.read_table(io.BytesIO(as_parquet(RUNS))).to_pylist()
+    assert list(read[0]) == list(COLUMNS)
+    assert read[0]["job_name"] == FORMULA
+    assert [row["interruptions"] for row in read] == [0, None, 2]
+    assert len(read) == len(rows_of(RUNS))
+
+
+def test_markdown_is_not_broken_by_names() -> None:
+    text = as_markdown({**report_of(RUNS), "breaches": ["Too <much>"]}, RUNS, title="A *title*").decode()
+
+    assert HOSTILE not in text
+    assert r"a\|b" in text
+    assert r"\<script\>" in text
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert {re.sub(r"\\\|", "", line).count("|") for line in tables} == {8}
+
+
+def test_files_are_written_whole(tmp_path: Path) -> None:
+    report = report_of(RUNS)
+    files = writing.write(report, RUNS, str(tmp_path / "deep"), formats=tuple(writing.FORMATS), title="t")
+
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == sorted(writing.FORMATS.values())
+    assert len(files) == len(writing.FORMATS)
+    assert json.loads((tmp_path / "deep" / "report.json").read_text()) == json.loads(json.dumps(report))
+
+
+def test_unknown_format_is_refused() -> None:
+    with pytest.raises(InvalidSpotRequest, match="'xlsx'"):
+        writing.checked_formats(["html", "xlsx"])
+
+
+def test_parquet_without_pyarrow_is_refused_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "find_spec", lambda _name: None)
+    with pytest.raises(InvalidSpotRequest, match=r"\[reports\]"):
+        writing.checked_formats("parquet")
