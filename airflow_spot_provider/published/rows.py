@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,25 +10,27 @@ from typing import Any
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, case, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from airflow_spot_provider.published.json_columns import text_of
-from airflow_spot_provider.published.selection import PROGRESS_KEY, UNFINISHED, Selection
-from airflow_spot_provider.training import (
-    Phase,
-    SpotProgress,
-    SpotTrainingResult,
-    SpotTuningResult,
-    phase_of,
+from airflow_spot_provider.published.json_columns import text_of_all
+from airflow_spot_provider.published.reading import completed_by, progress_in, result_in, value_of
+from airflow_spot_provider.published.selection import (
+    PROGRESS_KEY,
+    UNFINISHED,
+    UNKNOWN,
+    Selection,
+    is_of_task,
+    is_ours,
 )
-from airflow_spot_provider.training.money import Cost
+from airflow_spot_provider.training import SpotProgress
 
 RESULT_KEY = "return_value"
 
 TaskKey = tuple[str, str, str, int]
 """dag id, run id, task id, map index."""
+_Place = tuple[int, str, int]
+"""An XCom by its primary key, but for its name: number of the DAG run, task id, map index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class PublishedRow:
     :param run_id: of the task.
     :param task_id: with its task groups.
     :param map_index: -1 if it is not mapped.
+    :param dag_run_id: number of the DAG run in the database.
     :param run_type: ``scheduled``, ``manual``...; None if the run is gone.
     :param run_after: when the run was due.
     :param task_state: state of the task instance; None if it has none.
@@ -52,6 +55,7 @@ class PublishedRow:
     run_id: str
     task_id: str
     map_index: int
+    dag_run_id: int
     run_type: str | None
     run_after: datetime | None
     task_state: str | None
@@ -63,7 +67,12 @@ class PublishedRow:
     @property
     def is_waited_for(self) -> bool:
         """Whether the task has still to hear of its job's end."""
-        return self.progress.outcome is None and (self.task_state is None or self.task_state in UNFINISHED)
+        return self.progress.outcome is None and self.task_state in UNFINISHED
+
+    @property
+    def outcome(self) -> str | None:
+        """How its job ended: ``unknown`` if the task ended without hearing of that, None while it waits."""
+        return None if self.is_waited_for else self.progress.outcome or UNKNOWN
 
     @property
     def key(self) -> TaskKey:
@@ -94,227 +103,215 @@ def page_of(session: Session, selection: Selection, *, limit: int, offset: int =
     :param offset: rows before it.
     """
     running, ended = selection.of_running, selection.of_ended
-    running_count = 0 if running is None else _count(session, among_unfinished(select(func.count()), running))
-    ended_count = 0 if ended is None else _count(session, select(func.count(XComModel.key)).where(ended))
-    rows: list[PublishedRow] = []
+    running_count = 0
+    if running is not None:
+        running_count = _number(session, among_unfinished(select(func.count(XComModel.task_id)), running))
+    ended_count, left_out = _tally(session, selection)
+    places: list[_Place] = []
     if running is not None and offset < running_count:
-        page = (
-            among_unfinished(select(*_COLUMNS), running)
-            .order_by(*selection.order)
-            .limit(limit)
-            .offset(offset)
-        )
-        rows += _read(session.execute(page).all())
-    if ended is not None and len(rows) < limit and ended_count:
-        keys = (
-            select(XComModel.dag_run_id, XComModel.task_id, XComModel.map_index)
-            .where(ended)
-            .order_by(*selection.order)
-            .limit(limit - len(rows))
-            .offset(max(0, offset - running_count))
-        )
-        rows += _fetch(session, [tuple(key) for key in session.execute(keys).all()])
-    left_out = _count(session, _strangers(selection)) if selection.state == "all" else 0
-    return Page(_with_older_results(session, rows), running_count + ended_count, running_count, left_out)
+        query = among_unfinished(select(*_PLACE), running).order_by(*selection.order)
+        places += _places(session, query.limit(limit).offset(offset))
+    if ended is not None and len(places) < limit and offset + limit > running_count:
+        query = select(*_PLACE).where(ended).order_by(*selection.order)
+        places += _places(session, query.limit(limit - len(places)).offset(max(0, offset - running_count)))
+    rows = _with_older_results(session, _fetch(session, places))
+    return Page(rows, running_count + ended_count, running_count, left_out)
 
 
 def rows_of_runs(session: Session, dag_run_ids: Sequence[int], *, limit: int) -> list[PublishedRow]:
-    """The tasks of these DAG runs.
+    """The tasks of these DAG runs, the newest runs first.
 
     :param limit: how many at the most.
     """
+    if not dag_run_ids:
+        return []
     query = (
         _with_run(select(*_COLUMNS))
-        .where(XComModel.dag_run_id.in_(dag_run_ids), _OURS)
+        .where(XComModel.dag_run_id.in_(dag_run_ids), XComModel.key == PROGRESS_KEY)
         .order_by(XComModel.dag_run_id.desc(), XComModel.task_id, XComModel.map_index)
         .limit(limit)
     )
     return _with_older_results(session, _read(session.execute(query).all()))
 
 
+def newest_runs(session: Session, dag_id: str, *, limit: int) -> list[int]:
+    """The DAG runs in which tasks published last, by their number.
+
+    :param limit: how many at the most.
+    """
+    newest = func.max(XComModel.timestamp)
+    query = (
+        select(XComModel.dag_run_id)
+        .where(XComModel.key == PROGRESS_KEY, XComModel.dag_id == dag_id)
+        .group_by(XComModel.dag_run_id)
+        .order_by(newest.desc())
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
 def row_of(session: Session, key: TaskKey) -> PublishedRow | None:
     """What one task has published; None if it has published nothing."""
-    dag_id, run_id, task_id, map_index = key
-    query = (
-        _with_run(select(*_COLUMNS))
-        .where(
-            XComModel.dag_id == dag_id,
-            XComModel.task_id == task_id,
-            XComModel.run_id == run_id,
-            XComModel.map_index == map_index,
-            _OURS,
-        )
-        .limit(1)
-    )
+    query = _with_run(select(*_COLUMNS)).where(*_of(key), XComModel.key == PROGRESS_KEY).limit(1)
     rows = _with_older_results(session, _read(session.execute(query).all()))
     return rows[0] if rows else None
 
 
 def xcoms_of(session: Session, key: TaskKey, names: Sequence[str]) -> dict[str, Any]:
-    """Other XComs of a task, by their keys."""
-    dag_id, run_id, task_id, map_index = key
+    """Other XComs of a task, by their keys; None where one cannot be read."""
     query = (
-        select(XComModel.key, XComModel.value)
-        .where(
-            XComModel.dag_id == dag_id,
-            XComModel.task_id == task_id,
-            XComModel.run_id == run_id,
-            XComModel.map_index == map_index,
-            XComModel.key.in_(names),
-        )
+        select(XComModel.key, text_of_all(XComModel.value))
+        .where(*_of(key), XComModel.key.in_(names))
         .limit(len(names))
     )
-    return {str(name): value for name, value in session.execute(query).all()}
+    return {str(name): value_of(text) for name, text in session.execute(query).all()}
 
 
+def trials_of(session: Session, row: PublishedRow, *, limit: int) -> list[tuple[int, int, Any]]:
+    """What the tasks of a sweep have published of its trials in the DAG run of one of them, by number.
+
+    :param limit: how many at the most.
+    :return: number, map index of the slot that trained it, and its result; None where that cannot be read.
+    """
+    query = (
+        select(XComModel.key, XComModel.map_index, text_of_all(XComModel.value))
+        .where(
+            XComModel.dag_run_id == row.dag_run_id,
+            XComModel.task_id == row.task_id,
+            XComModel.key.startswith("trial_", autoescape=True),
+        )
+        .limit(limit)
+    )
+    read = []
+    for key, slot, text in session.execute(query).all():
+        number = key.removeprefix("trial_")
+        if number.isascii() and number.isdecimal() and len(number) < 10:
+            read.append((int(number), slot, value_of(text)))
+    return sorted(read, key=lambda each: each[:2])
+
+
+def among_unfinished(query: Select[Any], condition: ColumnElement[bool]) -> Select[Any]:
+    """Those whose task is unfinished: by the index on the state of task instances, since they are few."""
+    return (
+        query.select_from(TaskInstance)
+        .join(XComModel, is_of_task())
+        .where(TaskInstance.state.in_(UNFINISHED), condition)
+    )
+
+
+_PLACE: tuple[Any, ...] = (XComModel.dag_run_id, XComModel.task_id, XComModel.map_index)
 _COLUMNS: tuple[Any, ...] = (
     XComModel.dag_id,
     XComModel.run_id,
     XComModel.task_id,
     XComModel.map_index,
+    XComModel.dag_run_id,
     DagRun.run_type,
     DagRun.run_after,
     TaskInstance.state,
     TaskInstance.try_number,
     XComModel.timestamp,
-    XComModel.value,
+    text_of_all(XComModel.value),
 )
-_OURS = and_(XComModel.key == PROGRESS_KEY, text_of(XComModel.value, "status").is_not(None))
 
 
-def among_unfinished(query: Select[Any], condition: ColumnElement[bool]) -> Select[Any]:
-    """Those whose task still waits: by the index on the state of task instances, since they are few."""
-    return (
-        query.select_from(TaskInstance)
-        .join(DagRun, and_(DagRun.dag_id == TaskInstance.dag_id, DagRun.run_id == TaskInstance.run_id))
-        .join(
-            XComModel,
-            and_(
-                XComModel.dag_run_id == DagRun.id,
-                XComModel.task_id == TaskInstance.task_id,
-                XComModel.map_index == TaskInstance.map_index,
-            ),
-        )
-        .where(condition)
-    )
+def _tally(session: Session, selection: Selection) -> tuple[int, int]:
+    """How many have ended, and how many XComs are something else (that is told of all states together only)."""
+    of_ended, is_ended = selection.of_ended, selection.is_ended
+    if of_ended is None or is_ended is None:
+        return 0, 0
+    if selection.state != "all":
+        return _number(session, select(func.count(XComModel.task_id)).where(of_ended)), 0
+    kind = case((~is_ours(), -1), (is_ended, 1), else_=0)
+    kinds = select(kind.label("kind")).where(*selection.of_any).subquery()
+    counted = session.execute(select(kinds.c.kind, func.count()).group_by(kinds.c.kind).limit(3)).all()
+    numbers = {int(kind): int(number) for kind, number in counted}
+    return numbers.get(1, 0), numbers.get(-1, 0)
+
+
+def _of(key: TaskKey) -> list[ColumnElement[bool]]:
+    dag_id, run_id, task_id, map_index = key
+    return [
+        XComModel.dag_id == dag_id,
+        XComModel.task_id == task_id,
+        XComModel.run_id == run_id,
+        XComModel.map_index == map_index,
+    ]
 
 
 def _with_run(query: Select[Any]) -> Select[Any]:
     return (
         query.select_from(XComModel)
-        .outerjoin(
-            TaskInstance,
-            and_(
-                TaskInstance.dag_id == XComModel.dag_id,
-                TaskInstance.task_id == XComModel.task_id,
-                TaskInstance.run_id == XComModel.run_id,
-                TaskInstance.map_index == XComModel.map_index,
-            ),
-        )
+        .outerjoin(TaskInstance, is_of_task())
         .outerjoin(DagRun, DagRun.id == XComModel.dag_run_id)
     )
 
 
-def _fetch(session: Session, keys: Sequence[tuple[Any, ...]]) -> list[PublishedRow]:
-    """The rows with these keys, in their order."""
-    if not keys:
+def _places(session: Session, query: Select[Any]) -> list[_Place]:
+    return [(number, task_id, map_index) for number, task_id, map_index in session.execute(query).all()]
+
+
+def _fetch(session: Session, places: Sequence[_Place]) -> list[PublishedRow]:
+    """The rows at these places, in their order."""
+    if not places:
         return []
     query = (
-        _with_run(select(*_COLUMNS, XComModel.dag_run_id))
-        .where(
-            tuple_(XComModel.dag_run_id, XComModel.task_id, XComModel.map_index).in_(keys),
-            XComModel.key == PROGRESS_KEY,
-        )
-        .limit(len(keys))
+        _with_run(select(*_COLUMNS))
+        .where(tuple_(*_PLACE).in_(places), XComModel.key == PROGRESS_KEY)
+        .limit(len(places))
     )
-    fetched = session.execute(query).all()
-    place = {key: number for number, key in enumerate(keys)}
-    fetched = sorted(fetched, key=lambda row: place[row[-1], row[2], row[3]])
-    return _read([row[:-1] for row in fetched])
+    order = {place: number for number, place in enumerate(places)}
+    rows = _read(session.execute(query).all())
+    return sorted(rows, key=lambda row: order[row.dag_run_id, row.task_id, row.map_index])
 
 
 def _read(rows: Sequence[Any]) -> list[PublishedRow]:
     read = []
-    for dag_id, run_id, task_id, map_index, run_type, run_after, state, tries, updated, value in rows:
-        progress, problem = _progress(value)
-        kind = None if run_type is None else str(getattr(run_type, "value", run_type))
+    for dag_id, run_id, task_id, map_index, number, run_type, run_after, state, tries, updated, text in rows:
+        progress, problem = progress_in(text)
         read.append(
             PublishedRow(
-                dag_id, run_id, task_id, map_index, kind, run_after, state, tries, updated, progress, problem
+                dag_id=dag_id,
+                run_id=run_id,
+                task_id=task_id,
+                map_index=map_index,
+                dag_run_id=number,
+                run_type=None if run_type is None else str(getattr(run_type, "value", run_type)),
+                run_after=run_after,
+                task_state=None if state is None else str(state),
+                try_number=tries,
+                updated=updated,
+                progress=progress,
+                problem=problem,
             )
         )
     return read
 
 
-def _progress(value: object) -> tuple[SpotProgress, str | None]:
-    try:
-        progress = SpotProgress.from_json(value)
-    except ValidationError:
-        members = value if isinstance(value, Mapping) else {}
-        status = str(members.get("status", ""))[:64]
-        name = members.get("job_name")
-        return (
-            SpotProgress(job_name=name[:256] if isinstance(name, str) else None, status=status),
-            "What this task published as spot_progress cannot be read: it is incomplete, or something else wrote it.",
-        )
-    if progress.phase is Phase.OTHER and progress.status:
-        # Older versions told the status alone.
-        progress = progress.model_copy(update={"phase": phase_of(progress.status)})
-    return progress, None
-
-
 def _with_older_results(session: Session, rows: list[PublishedRow]) -> list[PublishedRow]:
-    """Rows of older versions, whose figures are in the task's result only."""
-    older = [row.key for row in rows if row.progress.outcome is None and row.progress.phase is Phase.ENDED]
+    """Rows of older versions, whose outcome and figures are in the task's result only."""
+    older = [
+        (row.dag_run_id, row.task_id, row.map_index)
+        for row in rows
+        if row.progress.outcome is None and not row.is_waited_for
+    ]
     if not older:
         return rows
-    columns = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
     query = (
-        select(*columns, XComModel.value)
-        .where(tuple_(*columns).in_(older), XComModel.key == RESULT_KEY)
+        select(*_PLACE, text_of_all(XComModel.value))
+        .where(tuple_(*_PLACE).in_(older), XComModel.key == RESULT_KEY)
         .limit(len(older))
     )
-    results = {tuple(row[:4]): row[4] for row in session.execute(query).all()}
-    return [_completed(row, results[row.key]) if row.key in results else row for row in rows]
+    results = {tuple(place): result_in(value_of(text)) for *place, text in session.execute(query).all()}
 
-
-def _completed(row: PublishedRow, value: object) -> PublishedRow:
-    result: SpotTrainingResult | SpotTuningResult
-    try:
-        result = SpotTrainingResult.from_json(value)
-    except ValidationError:
-        try:
-            result = SpotTuningResult.from_json(value)
-        except ValidationError:
+    def _completed(row: PublishedRow) -> PublishedRow:
+        result = results.get((row.dag_run_id, row.task_id, row.map_index))
+        if result is None or row.progress.outcome is not None or row.is_waited_for:
             return row
-    savings = result.savings
-    update = {
-        "outcome": str(result.outcome),
-        "jobs": savings.jobs,
-        "unknown": savings.unknown,
-        "training_instance_seconds": savings.training_instance_seconds,
-        "billable_instance_seconds": savings.billable_instance_seconds,
-        "savings_percent": savings.percent,
-        "managed_spot": result.managed_spot,
-        "failure_reason": result.failure_reason,
-        **Cost.told(result.known_cost),
-    }
-    if isinstance(result, SpotTrainingResult):
-        update |= {"instance_type": result.instance_type, "instance_count": result.instance_count}
-    return replace(row, progress=row.progress.model_copy(update=update))
+        return replace(row, progress=completed_by(row.progress, result))
+
+    return [_completed(row) for row in rows]
 
 
-def _strangers(selection: Selection) -> Select[Any]:
-    """How many XComs of our name are something else."""
-    query = select(func.count(XComModel.key)).where(
-        XComModel.key == PROGRESS_KEY, text_of(XComModel.value, "status").is_(None)
-    )
-    if selection.since is not None:
-        query = query.where(XComModel.timestamp >= selection.since)
-    if selection.dag_ids is not None:
-        query = query.where(XComModel.dag_id.in_(selection.dag_ids))
-    return query
-
-
-def _count(session: Session, query: Select[Any]) -> int:
+def _number(session: Session, query: Select[Any]) -> int:
     return int(session.execute(query).scalar_one())
