@@ -1,59 +1,93 @@
-// Plotly's charts, in the page's colours. The library is loaded when the first chart is wanted.
+// Plotly's charts, in the page's colours. The library is 1.4 MB: it is loaded when the first chart is wanted, after all else is there.
 
-import { make } from "./dom.js";
+import { make, show } from "./dom.js";
 
-let library = null;
+const LIBRARY = new URL("plotly.min.js", import.meta.url);
+const AXES = ["xaxis", "yaxis", "yaxis2"];
+const COLOURS = ["--training", "--demand", "--good", "--interrupted", "--uploading", "--downloading"];
+const OUTCOMES = {
+  Completed: "--good", MaxWaitTimeExceeded: "--demand", MaxRuntimeExceeded: "--uploading", Stopped: "--stopping", Failed: "--bad",
+};
+const PATTERNS = { "on demand": "/", MaxWaitTimeExceeded: "/", MaxRuntimeExceeded: "x", Stopped: ".", Failed: "\\", interruptions: "/" };
+
+/** @typedef {{id: string, title: string, description: string, figure: {data: any[], layout: any}}} Chart */
+
+let library = null, drawn = "", places = [], charts = [];
 
 function load() {
   library ??= new Promise((resolve, reject) => {
-    const script = make("script", { src: "static/plotly.min.js" });
-    script.onload = () => resolve(globalThis.Plotly);
-    script.onerror = async () => {
-      let detail = "The charts cannot be loaded; the tables hold the same numbers.";
-      try {
-        detail = (await (await fetch("static/plotly.min.js")).json()).detail ?? detail;
-      } catch {
-        // no more is known
-      }
-      reject(new Error(detail));
-    };
+    const script = /** @type {HTMLScriptElement} */ (make("script", { src: LIBRARY.href }));
+    script.addEventListener("load", () => resolve(globalThis.Plotly));
+    script.addEventListener("error", () => reason().then((text) => reject(new Error(text))));
     document.head.append(script);
   });
   return library;
+}
+
+/** Why the library cannot be had: the server says what to install. */
+async function reason() {
+  const otherwise = "The charts cannot be loaded just now; the tables hold the same numbers.";
+  try {
+    return (await (await fetch(LIBRARY, { credentials: "same-origin" })).json()).detail ?? otherwise;
+  } catch {
+    return otherwise;
+  }
 }
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function themed(layout) {
+function layoutOf(layout) {
   const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--line"), automargin: true };
-  const own = Object.fromEntries(["xaxis", "yaxis", "yaxis2"].filter((name) => name === "xaxis" || layout[name]).map((name) => [name, { ...axis, ...layout[name] }]));
+  const axes = AXES.filter((name) => name !== "yaxis2" || layout[name])
+    .map((name) => [name, { ...axis, tickmode: "auto", ...(name === "yaxis2" ? { nticks: 5, tickformat: "~d" } : {}), ...layout[name] }]);
   return {
-    ...layout, ...own, yaxis: { ...axis, ...layout.yaxis }, height: 300, margin: { l: 50, r: 50, t: 10, b: 40 },
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), family: "Inter, system-ui, sans-serif", size: 12 },
-    colorway: ["--training", "--demand", "--good", "--interrupted", "--uploading", "--downloading"].map(colour), legend: { orientation: "h", y: -0.2 },
+    ...layout, ...Object.fromEntries(axes), height: 260, margin: { l: 48, r: 48, t: 8, b: 36 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: COLOURS.map(colour),
+    font: { color: colour("--ink"), family: "Inter, system-ui, sans-serif", size: 12 }, legend: { orientation: "h", y: -0.22 },
+    hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
   };
 }
 
-/** Draw charts into an element, and again when the theme changes. */
-export async function draw(element, charts) {
-  const told = JSON.stringify(charts);
-  if (element.dataset.told === told) return;
-  element.dataset.told = told;
-  if (!charts.length) return element.replaceChildren();
-  const places = charts.map((chart) => make("figure", { class: "panel", style: { margin: 0 } }, make("figcaption", {}, make("b", {}, chart.title)),
-    make("div", { class: "chart", role: "img", "aria-label": chart.description })));
-  element.replaceChildren(make("div", { class: "charts" }, ...places));
+function dataOf(data) {
+  return data.map((trace, index) => {
+    const own = colour(OUTCOMES[trace.name] ?? COLOURS[index % COLOURS.length]);
+    if (trace.type !== "bar") return { ...trace, marker: { color: own, size: 6, ...trace.marker }, line: { color: own, width: 2, ...trace.line } };
+    // Neither is a bar told by its colour alone.
+    const pattern = { shape: PATTERNS[trace.name] ?? "", fillmode: "overlay", bgcolor: own, fgcolor: colour("--panel"), solidity: 0.16, size: 7 };
+    return { ...trace, marker: { color: own, pattern, ...trace.marker } };
+  });
+}
+
+function paint() {
+  charts.forEach((chart, index) => globalThis.Plotly?.react(places[index], dataOf(chart.figure.data), layoutOf(chart.figure.layout ?? {}), {
+    displayModeBar: false, responsive: true }));
+}
+
+/**
+ * Draw charts into an element, if they are others than before.
+ * @param {Element} element which nothing else draws into
+ * @param {Chart[]} wanted
+ */
+export async function draw(element, wanted) {
+  const told = JSON.stringify(wanted);
+  if (told === drawn) return;
+  drawn = told;
+  const sameOnes = wanted.map((chart) => chart.id).join() === charts.map((chart) => chart.id).join() && places.length > 0;
+  charts = wanted;
+  if (!sameOnes) {
+    places = charts.map((chart) => make("div", { class: "chart", role: "img", "aria-label": `${chart.title}. ${chart.description} The tables below hold the numbers.` }));
+    element.replaceChildren(...charts.map((chart, index) => make("figure", { class: "panel" }, make("figcaption", {}, make("b", {}, chart.title)), places[index])));
+  }
+  if (!charts.length) return;
   try {
-    const plotly = await load();
-    const paint = () => places.forEach((place, index) => {
-      const { data, layout } = charts[index].figure;
-      plotly.react(place.querySelector(".chart"), data, themed(layout), { displayModeBar: false, responsive: true });
-    });
+    await load();
     paint();
-    addEventListener("themechange", paint);
   } catch (error) {
-    element.replaceChildren(make("p", { class: "note" }, error.message));
+    [charts, places] = [[], []];
+    show(element, make("p", { class: "note" }, error.message));
   }
 }
+
+addEventListener("themechange", paint);

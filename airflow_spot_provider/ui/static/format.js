@@ -1,52 +1,108 @@
 // Times, durations, amounts: as a person says them.
 
-let behind = 0; // milliseconds that the server's clock is ahead of this one
+import { zone } from "./clock.js";
 
-export function setServerTime(iso) {
-  if (iso) behind = Date.parse(iso) - Date.now();
-}
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: zone });
+const dayOfYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: zone });
+const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone });
+const second = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: zone });
+const plain = new Intl.NumberFormat("en-US");
 
-export function now() {
-  return Date.now() + behind;
-}
-
+/** "1h 54m"; of less than an hour "26m", of less than a minute "40s". @param {number|null|undefined} seconds */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "";
   const whole = Math.max(0, Math.round(seconds));
-  const days = Math.floor(whole / 86400), hours = Math.floor((whole % 86400) / 3600), minutes = Math.floor((whole % 3600) / 60);
-  if (days) return `${days}d ${hours}h`;
+  const days = Math.floor(whole / 86400), hours = Math.floor((whole % 86400) / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  if (days) return hours ? `${days}d ${hours}h` : `${days}d`;
   if (hours) return `${hours}h ${minutes}m`;
-  if (minutes) return `${minutes}m ${whole % 60}s`;
-  return `${whole}s`;
+  if (minutes >= 10) return `${minutes}m`;
+  return minutes ? `${minutes}m ${whole % 60}s` : `${whole}s`;
 }
 
+/** "23 Nov 06:00". @param {string|null|undefined} iso */
 export function date(iso) {
-  if (!iso) return "";
-  return new Date(iso).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" }).replace(",", "");
+  const time = dateOf(iso);
+  return time ? `${day.format(time)} ${minute.format(time)}` : "";
 }
 
-export function clock(iso, withSeconds = true) {
-  return iso ? new Date(iso).toISOString().slice(11, withSeconds ? 19 : 16) : "";
+/** "23 Nov 2026". @param {string|null|undefined} iso */
+export function wholeDay(iso) {
+  const time = dateOf(iso);
+  return time ? dayOfYear.format(time) : "";
 }
 
+/** "06:00:07". @param {string|null|undefined} iso */
+export function clock(iso) {
+  const time = dateOf(iso);
+  return time ? second.format(time) : "";
+}
+
+/** "06:00". @param {number} milliseconds */
+export function hourAndMinute(milliseconds) {
+  return minute.format(milliseconds);
+}
+
+/** "23 Nov". @param {number} milliseconds */
+export function dayAndMonth(milliseconds) {
+  return day.format(milliseconds);
+}
+
+/** A price list's day: it is a date without a time, the same in every time zone. @param {string|null|undefined} iso */
+export function priceDay(iso) {
+  const time = dateOf(iso);
+  return time ? time.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" }) : "";
+}
+
+/** @param {number|null|undefined} value */
 export function percent(value) {
-  return value === null || value === undefined ? "not known" : `${value.toFixed(1)}%`;
+  return typeof value === "number" ? `${value.toFixed(1).replace("-", "\u2212")}%` : "not known";
 }
 
+/** "$2.03", "€0.0004". @param {number|null|undefined} amount @param {string|null|undefined} currency */
 export function money(amount, currency) {
-  if (amount === null || amount === undefined || !currency) return "";
-  const digits = amount !== 0 && Math.abs(amount) < 0.01 ? { maximumSignificantDigits: 2 } : { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+  if (typeof amount !== "number" || !currency) return "";
+  const small = amount !== 0 && Math.abs(amount) < 0.01;
+  const digits = small ? { maximumSignificantDigits: 2 }
+    : Math.abs(amount) >= 100 ? { maximumFractionDigits: 0 }
+    : { minimumFractionDigits: 2, maximumFractionDigits: 2 };
   try {
     return new Intl.NumberFormat("en-US", { style: "currency", currency, ...digits }).format(amount);
   } catch {
-    return `${amount} ${currency}`; // a currency that nobody knows
+    return `${plain.format(amount)} ${currency}`; // a currency that nobody knows
   }
 }
 
-export function count(number, noun) {
-  return `${number.toLocaleString("en-US")} ${noun}${number === 1 ? "" : "s"}`;
+/** "1,234 jobs". @param {number} amount @param {string} noun */
+export function count(amount, noun) {
+  return `${plain.format(amount)} ${noun}${amount === 1 ? "" : "s"}`;
 }
 
+/** @param {number} amount */
+export function number(amount) {
+  return plain.format(amount);
+}
+
+/** A metric's value: five digits tell enough. @param {number|null|undefined} value */
+export function short(value) {
+  return typeof value === "number" && Number.isFinite(value) ? String(Number(value.toPrecision(5))).replace(/^-/, "\u2212") : "";
+}
+
+/** "214 MB". @param {number|null|undefined} size */
+export function bytes(size) {
+  if (typeof size !== "number") return "";
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0, rest = size;
+  while (rest >= 1000 && unit < units.length - 1) [rest, unit] = [rest / 1000, unit + 1];
+  return `${rest >= 10 || unit === 0 ? Math.round(rest) : rest.toFixed(1)} ${units[unit]}`;
+}
+
+/** "train[17]" of a mapped task. @param {{task_id: string, map_index: number}} row */
 export function taskName(row) {
   return row.map_index >= 0 ? `${row.task_id}[${row.map_index}]` : row.task_id;
+}
+
+function dateOf(iso) {
+  const time = new Date(iso ?? Number.NaN);
+  return Number.isNaN(time.getTime()) ? null : time;
 }

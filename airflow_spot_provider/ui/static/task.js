@@ -1,114 +1,109 @@
-// The task instance's tab: one job as a whole, or all trials of a search.
+// The task instance's tab: one training as a whole, or all trials of a search.
 
-import { get, post } from "./api.js";
-import { axis, bar, legend } from "./bar.js";
-import { draw } from "./charts.js";
-import { curve } from "./curve.js";
-import { confirmed } from "./confirm.js";
-import { link, make, say, show } from "./dom.js";
-import { clock, count, date, duration, money, now, percent, taskName } from "./format.js";
-import { live } from "./live.js";
+import { act, buttons } from "./actions.js";
+import { get } from "./api.js";
+import { axis } from "./axis.js";
+import { bar, legend } from "./bar.js";
+import { order } from "./datatable.js";
+import { link, make, on, say, show } from "./dom.js";
+import { facts } from "./facts.js";
+import { clock, count, date, taskName } from "./format.js";
+import { isFramed } from "./frame.js";
+import { live, notice } from "./live.js";
 import { trainingLog } from "./log.js";
+import { curve } from "./plot.js";
+import { stateOf } from "./state.js";
+import { transitions } from "./transitions.js";
 import { trials } from "./trials.js";
+import "./tip.js";
 
 const query = new URLSearchParams(location.search);
-const where = { dag_id: query.get("dag_id") ?? "", run_id: query.get("run_id") ?? "", task_id: query.get("task_id") ?? "", map_index: query.get("map_index") || "-1" };
-if (!/^-?\d+$/.test(where.map_index)) where.map_index = "-1";
-const title = make("h1", {}, "Spot training"), buttons = make("div", { class: "controls" });
-const problem = make("div"), body = make("div"), charts = make("div");
-document.getElementById("page").replaceChildren(make("div", { class: "top" }, title, buttons), problem, body, charts);
+const where = Object.fromEntries(["dag_id", "run_id", "task_id"].map((name) => [name, query.get(name) ?? ""]));
+where.map_index = /^-?\d+$/.test(query.get("map_index") ?? "") ? query.get("map_index") : "-1";
 
-let refreshed = null, log = [], logOf = "", lookAgain = () => {}, told = "";
+const title = make("div"), indicator = make("div"), problem = make("div"), message = make("div"), body = make("div");
+const doing = make("div", { class: "controls", role: "group", "aria-label": "Actions" });
+document.getElementById("page").replaceChildren(
+  make("header", { class: "top" }, title, make("div", { class: "controls" }, doing, indicator)), problem, message, body);
 
-function facts(answer) {
-  const row = answer.row, list = [];
-  const add = (name, ...value) => list.push(make("dt", {}, name), make("dd", {}, ...value));
-  add("Savings", answer.formula ?? (row.ended ? "not known: SageMaker gave no training and billable time" : "known after the end"));
-  if (row.cost !== null) add("Cost", `${money(row.cost, row.currency)} of ${money(row.on_demand_cost, row.currency)} on demand (prices of ${row.price_date})`);
-  else if (row.ended) add("Cost", "not known: no price, or no billable time");
-  add("Runs on", `${row.instance_count} × ${row.instance_type ?? "not known"}, ${row.managed_spot ? "spot" : "on demand"}${row.region ? `, ${row.region}` : ""}`);
-  if (!row.ended && row.max_wait_ends) add("MaxWait", `ends in ${duration((Date.parse(row.max_wait_ends) - now()) / 1000)}, at ${date(row.max_wait_ends)} UTC`);
-  if (row.next_rung) add("Next rung", `${row.next_rung} goes on from the checkpoint if spot capacity does not suffice`);
-  add("Attempts", answer.attempts.length ? answer.attempts.map((each) => `${each.job_name}: ${each.outcome}`).join("; ") : "1, under way");
-  if (answer.work_lost.length) add("Interruptions", ...answer.work_lost.map((text) => make("div", {}, text)));
-  add("Checkpoints", row.checkpoint ?? (answer.checkpoint_s3_uri ? "kept; their age is watched with checkpoint_interval=" : "none"), answer.checkpoint_s3_uri ? make("div", { class: "soft" }, answer.checkpoint_s3_uri) : null);
-  if (answer.failure_reason) add("Reason", answer.failure_reason);
-  if (answer.model_artifacts) add("Model", answer.model_artifacts);
-  const shown = Object.entries(answer.last_metrics);
-  if (shown.length) add("Metrics", shown.map(([name, value]) => `${name} ${Number(value.toPrecision(5))}`).join(", "));
-  const published = Object.entries(answer.hyperparameters);
-  if (published.length) add("Hyperparameters", published.map(([name, value]) => `${name}=${value}`).join(", "));
-  add("Job", row.job_name ?? "none yet", row.links.console ? " · " : "", row.links.console ? link("console", row.links.console, { outside: true }) : "");
-  return make("dl", {}, ...list);
+let published = null, busy = null, lookAgain = () => {}, told = "";
+/** What AWS told when it was asked, until the task publishes something newer. */
+let refreshed = null;
+
+on(doing, "click", { refresh: () => run("refresh"), stop: () => run("stop"), "next-rung": () => run("next-rung") });
+on(body, "click", { order: (which) => { order(which); draw(); } });
+
+async function run(name) {
+  try {
+    const answer = await act(name, shown().row, where, () => { busy = name; show(message); draw(); });
+    if (answer === null) return;
+    if (name === "refresh") refreshed = { ...answer, stands: standsOf(published), at: answer.server_time };
+    else show(message, make("div", { class: "note", role: "status" }, make("p", {}, answer.message)));
+  } catch (error) {
+    show(message, notice(error));
+  } finally {
+    busy = null;
+    draw();
+    lookAgain();
+  }
 }
 
-function transitions(answer) {
-  const lines = answer.timeline.map((each) => make("tr", {}, make("th", { scope: "row" }, each.status), make("td", {}, each.start ? `${date(each.start)}, ${clock(each.start)}` : ""),
-    make("td", { class: "number" }, each.seconds === null ? "" : duration(each.seconds))));
-  return make("details", {}, make("summary", {}, `${count(answer.timeline.length, "transition")}${answer.timeline_left_out ? `, ${answer.timeline_left_out} more in between` : ""}`),
-    make("table", {}, make("thead", {}, make("tr", {}, ...["SecondaryStatus", "Since (UTC)", "For"].map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...lines)));
+function standsOf(answer) {
+  return JSON.stringify([answer?.row?.status, answer?.row?.outcome, answer?.timeline?.length]);
 }
 
-function page(answer) {
-  const row = answer.row, lines = answer.log ?? log;
-  const curves = Object.entries(answer.metrics).filter(([, points]) => points.length > 1);
-  return [
-    make("p", {}, make("b", {}, row.outcome ?? row.status), ` ${row.interruptions ? count(row.interruptions, "interruption") : ""}`,
-      make("span", { class: "soft" }, ` ${answer.note && row.ended ? `${answer.note} ` : ""}${row.sentence}`)),
-    row.warning ? make("div", { class: "note" }, row.warning) : null,
+function shown() {
+  return refreshed && refreshed.stands === standsOf(published) ? { ...published, ...refreshed } : published;
+}
+
+function draw() {
+  const answer = shown();
+  if (!answer) return;
+  const row = answer.row;
+  if (!row) {
+    show(title, make("h1", {}, make("bdi", {}, `${where.dag_id} \u00b7 ${where.task_id}`)));
+    show(doing);
+    show(body, make("div", { class: "empty" }, make("h2", {}, "Nothing to show yet."), make("p", {}, answer.explanation)));
+    return;
+  }
+  const [state, tone] = stateOf(row);
+  show(title, make("h1", {}, make("bdi", {}, `${row.dag_id} \u00b7 ${taskName(row)}`)), make("div", { class: "soft" }, ...subtitle(row)));
+  show(doing, ...buttons(row, where, busy));
+  const curves = Object.entries(answer.metrics ?? {}).map(([name, points]) => points.length > 1 && curve(name, points)).filter(Boolean);
+  show(body,
+    make("div", { class: "state" }, make("b", { class: tone }, state), row.interruptions > 0 && make("span", {}, count(row.interruptions, "interruption")),
+      make("span", {}, row.sentence)),
+    row.warning && make("div", { class: "note" }, make("p", {}, row.warning)),
     bar(row, { large: true }), axis(row), legend(),
     make("div", { class: "panels" },
-      make("section", { class: "panel", "aria-label": "Facts" }, facts(answer)),
-      make("section", { class: "panel", "aria-label": "Training log" }, make("h2", {}, "Training log"),
-        lines.length ? make("pre", { tabindex: "0" }, lines.join("\n")) : make("span", { class: "soft" }, "The task's log repeats new lines at each transition, if print_log is on; a refresh reads the newest from AWS."))),
-    curves.length ? make("section", {}, make("h2", {}, "Metrics"), make("div", { class: "charts" }, ...curves.map(([name, points]) => curve(name, points)))) : null,
-    answer.trials ? trials(answer.trials) : null,
-    make("section", {}, make("h2", {}, "Timeline"), transitions(answer)),
-  ];
+      make("section", { class: "panel", "aria-labelledby": "facts" }, make("h2", { id: "facts", class: "unseen" }, "Facts"), facts(answer)),
+      make("section", { class: "panel", "aria-labelledby": "log" }, make("h2", { id: "log" }, "Training log"), ...log(answer))),
+    curves.length > 0 && make("section", { "aria-labelledby": "metrics" }, make("h2", { id: "metrics" }, "Metrics"), make("div", { class: "plots" }, ...curves)),
+    answer.trials && trials(answer.trials),
+    make("section", { "aria-labelledby": "timeline" }, make("h2", { id: "timeline" }, "Timeline"), transitions(answer) ?? make("p", { class: "soft" }, "No transition is known yet.")));
 }
 
-function actions(answer) {
-  const row = answer.row, name = row.job_name;
-  const act = (text, path, question) => make("button", { type: "button", "data-acts": `${path} ${name}`, onclick: () => ask(path, question) }, text);
-  return [
-    make("button", { type: "button", "data-acts": "refresh", onclick: () => ask("refresh") }, "Refresh from AWS"),
-    row.can_stop ? act("Stop and keep the checkpoint", "stop", `Stop ${name}? Its script has 120 seconds to save what it has; its checkpoints stay. The task then ends as Stopped.`) : null,
-    row.next_rung ? act("Go to the next rung now", "next-rung", `Stop ${name}, and have ${row.next_rung} go on from its checkpoint?`) : null,
-    make("a", { href: `api/trace?${new URLSearchParams({ dag_id: where.dag_id, run_id: where.run_id })}`, download: "" }, "Run's timelines for Perfetto"),
-  ];
+function subtitle(row) {
+  const run = [row.run_type ?? "run", row.run_after && date(row.run_after)].filter(Boolean).join(", ");
+  return [make("span", { title: row.run_id }, run), ...(isFramed ? [] : [" \u00b7 ", link("task", row.links.task), " \u00b7 ", link("DAG", row.links.dag),
+    " \u00b7 ", make("a", { href: "./" }, "all trainings")])];
 }
 
-async function ask(path, question) {
-  if (question && !(await confirmed(question))) return;
-  try {
-    const answer = await post(`api/task/${path}`, where);
-    if (path === "refresh") refreshed = { ...answer, until: Date.now() + 30000 };
-    else show(problem, make("div", { class: "note", role: "status" }, answer.message));
-    lookAgain();
-  } catch (error) {
-    show(problem, make("div", { class: "note", role: "alert" }, error.message));
-  }
+function log(answer) {
+  const fromAws = answer.refreshed && answer.log, lines = fromAws ? answer.log : trainingLog(answer.row, draw);
+  const note = fromAws ? `From AWS at ${clock(answer.at)}.` : "";
+  if (!lines.length)
+    return [make("p", { class: "soft" }, fromAws ? `${note} There is no line yet.` : "Nothing yet. While the job trains, its newest lines are in the task's log; Refresh from AWS reads them at once.")];
+  return [make("pre", { tabindex: "0", role: "region", "aria-label": "Newest lines, the newest first" }, [...lines].reverse().join("\n")), note && make("p", { class: "soft" }, note)];
 }
 
 async function look() {
-  const newest = await get("api/task", where);
-  const answer = refreshed && refreshed.until > Date.now() ? refreshed : newest;
-  if (!answer.row) {
-    title.textContent = `Spot training: ${where.task_id}`;
-    show(body, make("div", { class: "empty" }, answer.explanation));
-    return;
-  }
-  title.textContent = `${answer.row.dag_id} · ${taskName(answer.row)}`;
-  const now = `${answer.row.status} ${answer.row.outcome}`;
-  if (logOf !== now) {
-    logOf = now;
-    trainingLog(answer.row).then((lines) => { log = lines; });
-  }
-  show(buttons, ...actions(answer));
-  show(body, ...page(answer));
-  draw(charts, answer.charts ?? []);
-  if (told !== (told = answer.row.sentence)) say(told);
+  published = await get("api/task", where);
+  draw();
+  const row = shown().row, state = row ? `${stateOf(row)[0]}. ${count(row.interruptions, "interruption")}` : "";
+  if (told && state !== told) say(state);
+  told = state;
 }
 
-lookAgain = live(look, (error) => show(problem, make("div", { class: "note", role: "alert" },
-  error.status ? error.message : "Airflow cannot be reached just now; this page tries again by itself.")));
+document.title = `${where.task_id || "Task"} \u00b7 Spot training`;
+lookAgain = live({ look, tick: draw, indicator, problem });
