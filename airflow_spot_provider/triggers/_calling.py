@@ -26,11 +26,8 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKe
 async def call(path: str, kwargs: Mapping[str, Any], context: Mapping[str, Any], *, seconds: float) -> None:
     """Call what is found at a path, when it is its turn.
 
-    A notifier gets its templates rendered by itself, as Airflow has it: in its ``template_fields``. All other texts are
-    rendered here.
-
     :param path: of a notifier's class, a function or a coroutine function.
-    :param kwargs: its arguments.
+    :param kwargs: its arguments; texts in them are templates.
     :param context: what it may know.
     :param seconds: how long it may take once it is its turn.
     :raises TimeoutError: it took longer. What blocks a thread goes on blocking that one, which nobody waits for.
@@ -65,16 +62,15 @@ async def _call(path: str, kwargs: Mapping[str, Any], context: Mapping[str, Any]
 
 
 async def _notify(notifier_class: type[Any], kwargs: Mapping[str, Any], context: Mapping[str, Any]) -> None:
-    own = {name: value for name, value in kwargs.items() if name in notifier_class.template_fields}
-    rest = {name: value for name, value in kwargs.items() if name not in own}
-    notifier = await _in_a_thread(notifier_class, **own, **rendered(rest, context))
+    """By its own methods, not by calling it: that would render once more what has been rendered, over its own fields."""
+    notifier = await _in_a_thread(notifier_class, **rendered(kwargs, context))
+    notifier.context = dict(context)
     # Before Airflow 3.1 there are none that can be awaited.
     unawaited = getattr(BaseNotifier, "async_notify", None)
     if unawaited is not None and notifier_class.async_notify is not unawaited:
-        notifier.context = dict(context)
-        await notifier
+        await notifier.async_notify(notifier.context)
     else:
-        await _in_a_thread(notifier, dict(context))
+        await _in_a_thread(notifier.notify, notifier.context)
 
 
 def rendered(part: Any, context: Mapping[str, Any]) -> Any:

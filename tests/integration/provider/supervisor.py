@@ -1,0 +1,41 @@
+"""A stand-in for the process that serves triggers: it keeps their XComs."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import GetXCom, SetXCom
+
+from airflow_spot_provider.triggers import _progress
+
+
+class Supervisor:
+    """XComs of one task, newest last."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, Any]] = []
+
+    async def asend(self, message: Any) -> Any:
+        if isinstance(message, SetXCom):
+            self.written.append((message.key, message.value))
+            return None
+        assert isinstance(message, GetXCom)
+        return SimpleNamespace(value=self.xcoms.get(message.key))
+
+    @property
+    def xcoms(self) -> dict[str, Any]:
+        return dict(self.written)
+
+    def all_of(self, key: str) -> list[Any]:
+        return [value for name, value in self.written if name == key]
+
+
+def serve_triggers(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    """Serve the triggers of a test, at once."""
+    supervisor = Supervisor()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN", 0.0)
+    return supervisor
