@@ -24,6 +24,7 @@ __all__ = [
     "TRIGGERS_HAVE_ON_KILL",
     "TaskDeferralError",
     "TaskDeferralTimeout",
+    "deadline_model",
     "earlier_runs",
     "has_external_views",
     "previous_run_id",
@@ -76,6 +77,13 @@ def previous_run_id(task_instance: Any) -> str | None:
         )
     previous = task_instance.get_previous_dagrun()
     return None if previous is None else str(previous.run_id)
+
+
+def deadline_model() -> Any | None:
+    """Airflow's table of deadlines, where those that can still be met are told apart; None before Airflow 3.2."""
+    from airflow.models.deadline import Deadline
+
+    return Deadline if hasattr(Deadline, "missed") else None
 
 
 def has_external_views() -> bool:

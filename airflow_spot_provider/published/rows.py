@@ -23,7 +23,7 @@ from airflow_spot_provider.published.selection import (
     is_of_task,
     is_ours,
 )
-from airflow_spot_provider.training import SpotProgress
+from airflow_spot_provider.training import Phase, SpotProgress
 
 RESULT_KEY = "return_value"
 
@@ -68,6 +68,11 @@ class PublishedRow:
     def is_waited_for(self) -> bool:
         """Whether the task has still to hear of its job's end."""
         return self.progress.outcome is None and self.task_state in UNFINISHED
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether there is a job in what was published, or a task that waits its turn to submit one."""
+        return self.progress.job_name is not None or self.progress.phase is Phase.QUEUED
 
     @property
     def outcome(self) -> str | None:
@@ -148,6 +153,12 @@ def newest_runs(session: Session, dag_id: str, *, limit: int) -> list[int]:
         .limit(limit)
     )
     return list(session.scalars(query))
+
+
+def number_of_run(session: Session, dag_id: str, run_id: str) -> int | None:
+    """The number that a DAG run has in the database; None if there is no such run."""
+    query = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id).limit(1)
+    return session.scalar(query)
 
 
 def row_of(session: Session, key: TaskKey) -> PublishedRow | None:

@@ -1,8 +1,11 @@
-"""What is going on with a job, in the one sentence that somebody who looks at many of them reads."""
+"""What is going on with a job, in the one sentence that somebody who looks at many of them reads.
+
+Durations are told roughly: whoever looks on reads a sentence that changes once a minute, not once a second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from airflow_spot_provider.training.lifecycle import SecondaryStatus, instant
@@ -13,41 +16,24 @@ from airflow_spot_provider.training.progress import SpotProgress
 Rows = Sequence[tuple[str, str | None, str | None]]
 """A timeline as JSON: status, start, end."""
 
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
-def sentence_of(progress: SpotProgress, now: datetime, *, is_waited_for: bool = True) -> str:
+
+def sentence_of(
+    progress: SpotProgress, now: datetime, *, is_waited_for: bool = True, task_state: str | None = None
+) -> str:
     """What the job is doing and why it waits, or how it ended.
 
     :param progress: what its task has published.
     :param now: aware; by the clock of whoever shows it.
     :param is_waited_for: whether the task has still to hear of the job's end; one that was killed has not.
+    :param task_state: state of the task instance, which says more of one that has not heard of the job's end.
     """
     if progress.outcome is not None:
         return _how_it_ended(progress)
     if not is_waited_for:
-        return "The task ended without publishing how its job did: it was killed, or its worker was. The task's log says why."
-    what = f"{progress.instance_type or 'instances'}{f' in {progress.region}' if progress.region else ''}"
-    ends = _max_wait_ends(progress, now)
-    match progress.phase:
-        case Phase.QUEUED:
-            return f"Nothing is submitted yet: waits its turn for {progress.waits_for or 'quota'}{_for(progress, now)}."
-        case Phase.WAITING:
-            return f"No {what} spot capacity yet{_for(progress, now)}.{ends}"
-        case Phase.INTERRUPTED:
-            return f"Interrupted: SageMaker waits for {what} spot capacity{_for(progress, now)}.{ends}"
-        case Phase.TRAINING if progress.kind == "tuning":
-            return _tuning(progress)
-        case Phase.TRAINING:
-            return _training(progress, now)
-        case Phase.STOPPING:
-            return "Being stopped: the script has 120 seconds to save what it has."
-        case Phase.UPLOADING:
-            return "Training is over; the model is being uploaded."
-        case Phase.DOWNLOADING:
-            return f"Has {progress.instance_count} x {progress.instance_type or 'instance'} and downloads its data."
-        case Phase.STARTING:
-            return "SageMaker is preparing the instances."
-        case _:
-            return f"SageMaker tells the status {progress.status or 'of the job later'}."
+        return _without_outcome(task_state)
+    return _SENTENCES.get(progress.phase, _other)(progress, now)
 
 
 def checkpoint_phrase(progress: SpotProgress, now: datetime) -> str | None:
@@ -55,11 +41,11 @@ def checkpoint_phrase(progress: SpotProgress, now: datetime) -> str | None:
     seen = progress.checkpoints
     if seen is None:
         return None
-    expected = f", expected every {duration(seen.expected_every)}" if seen.expected_every else ""
+    expected = f", expected every {roughly(seen.expected_every)}" if seen.expected_every else ""
     newest = instant(seen.newest)
     if newest is None:
         return f"no checkpoint yet{expected}"
-    return f"checkpoint {duration(max(0.0, (now - newest).total_seconds()))} ago{expected}"
+    return f"checkpoint {roughly((now - newest).total_seconds())} ago{expected if seen.stale else ''}"
 
 
 def warning_of(progress: SpotProgress) -> str | None:
@@ -73,87 +59,188 @@ def warning_of(progress: SpotProgress) -> str | None:
 
 
 def formula_of(progress: SpotProgress) -> str | None:
-    """SageMaker's savings formula with this job's numbers in it; None when they are not known."""
+    """SageMaker's savings formula with this job's numbers in it; None when they are not known.
+
+    Of one job they are its seconds; of several, seconds x instances.
+    """
     if progress.savings_percent is None:
         return None
-    billed, trained = progress.billable_instance_seconds, progress.training_instance_seconds
-    share = f"1 \N{MINUS SIGN} {billed:,.0f} billed s / {trained:,.0f} trained s"
+    billed, trained, unit = progress.billable_instance_seconds, progress.training_instance_seconds, "s"
+    if progress.jobs > 1 or progress.kind == "tuning":
+        unit = "instance-s"
+    elif progress.instance_count > 1:
+        billed, trained = billed / progress.instance_count, trained / progress.instance_count
+    share = f"1 \N{MINUS SIGN} {billed:,.0f} billed {unit} / {trained:,.0f} trained {unit}"
     return f"({share}) \N{MULTIPLICATION SIGN} 100 = {progress.savings_percent:.1f}%"
 
 
-def work_at_risk(timeline: Rows) -> list[str]:
+def work_lost(timeline: Rows, *, newest_checkpoint: str | None = None) -> list[str]:
     """What each interruption cut off: how long the job had trained since it had begun, or begun again.
 
-    How much of that was done twice depends on the checkpoint that the script went on from, which SageMaker does not tell.
+    How much of that was done twice depends on the checkpoint that the script went on from, which SageMaker does not tell; it is
+    known only where the newest checkpoint that was seen lies within that stretch.
+
+    :param timeline: of the job.
+    :param newest_checkpoint: when the newest checkpoint that was seen was written, ISO 8601.
     """
+    seen = instant(newest_checkpoint)
     told: list[str] = []
-    trained = 0.0
+    trained, begun_at = 0.0, None
     for status, start, end in timeline:
         begun, ended = instant(start), instant(end)
         if phase_of(status) is Phase.TRAINING and begun is not None and ended is not None:
-            trained += (ended - begun).total_seconds()
+            trained += max(0.0, (ended - begun).total_seconds())
+            begun_at = begun_at or begun
         if status == SecondaryStatus.INTERRUPTED:
-            when = f" at {begun:%H:%M:%S} UTC" if begun is not None else ""
-            told.append(f"{duration(trained)} of training before the interruption{when}")
-            trained = 0.0
+            told.append(_cut_off(trained, begun_at, begun, seen))
+            trained, begun_at = 0.0, None
     return told
 
 
+def roughly(seconds: float) -> str:
+    """A duration as one says it in passing: ``less than a minute``, ``14 min``, ``1h54m``, ``3d04h``."""
+    if seconds < 60:
+        return "less than a minute"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min"
+    return duration(seconds - seconds % 60)
+
+
+def _cut_off(
+    trained: float, begun: datetime | None, interrupted: datetime | None, seen: datetime | None
+) -> str:
+    when = f" at {interrupted:%H:%M:%S} UTC" if interrupted is not None else ""
+    if not trained:
+        return f"Interrupted{when} before it trained: no work was lost."
+    told = f"Interrupted{when} after {duration(trained)} of training"
+    if begun is None or interrupted is None or seen is None or not begun <= seen <= interrupted:
+        return f"{told}; what of that was done twice, its checkpoints tell."
+    lost = (interrupted - seen).total_seconds()
+    return f"{told}; the checkpoint of {seen:%H:%M:%S} UTC was {duration(lost)} old, so much was done twice."
+
+
 def _how_it_ended(progress: SpotProgress) -> str:
-    interruptions = (
-        f" after {progress.interruptions} interruption{'s' * (progress.interruptions != 1)}"
-        if progress.interruptions
-        else ""
-    )
-    jobs = f"{progress.jobs + progress.unknown} training jobs" if progress.kind == "tuning" else ""
+    interruptions = _counted(progress.interruptions, "interruption")
+    after = f" after {interruptions}" if progress.interruptions else ""
     match progress.outcome:
+        case "Completed" if progress.kind == "tuning":
+            return f"Finished with {_jobs(progress)} and {interruptions}."
         case "Completed":
-            return f"Completed{interruptions}{f'; {jobs}' if jobs else ''}."
+            return f"Finished{after or ' without an interruption'}."
+        case "MaxWaitTimeExceeded" if not progress.training_instance_seconds:
+            return f"No {_capacity(progress)} until MaxWait was over."
         case "MaxWaitTimeExceeded":
-            if not progress.training_instance_seconds:
-                return f"No {progress.instance_type or ''} spot capacity until MaxWait was over.".replace(
-                    "  ", " "
-                )
-            return f"MaxWait was over before the training was done{interruptions}."
+            return f"MaxWait was over before the training was done{after}."
         case "MaxRuntimeExceeded":
-            return f"Trained for all of MaxRuntime and was stopped{interruptions}."
+            return f"Trained for all of MaxRuntime and was stopped{after}."
         case "Stopped":
-            return f"Somebody stopped it{interruptions}."
+            return f"Somebody had it stopped{after}."
         case "Failed":
-            return f"Failed{interruptions}: {progress.failure_reason or 'SageMaker gave no reason'}"
-        case outcome:
-            return f"Ended as {outcome}{interruptions}{f'; {jobs}' if jobs else ''}."
+            return progress.failure_reason or "SageMaker gave no reason."
+        case "CompletedWithMaxWaitTimeExceeded":
+            return (
+                f"Found its best training job; spot capacity did not suffice for others ({_jobs(progress)})."
+            )
+        case "NoJobSucceeded":
+            return f"None of {_jobs(progress)} came to a value of the objective."
+        case _:
+            return f"Ended{after}."
+
+
+def _without_outcome(task_state: str | None) -> str:
+    if task_state is None:
+        return (
+            "The task has been cleared: it starts anew, and its job was stopped unless cancel_on_kill=False."
+        )
+    return (
+        f"The task ended as {task_state} without publishing how its job did: it was killed, or its worker was. "
+        "The task's log says more."
+    )
+
+
+def _queued(progress: SpotProgress, now: datetime) -> str:
+    since = _for(progress.waits_since or progress.since, now)
+    return f"Nothing is submitted yet: waits its turn for {progress.waits_for or 'quota'}{since}."
+
+
+def _waiting(progress: SpotProgress, now: datetime) -> str:
+    if progress.status == SecondaryStatus.PENDING:
+        return f"SageMaker has taken the job and has not begun with it.{_max_wait(progress, now)}"
+    return f"No {_capacity(progress)}{_for(progress.since, now) or ' yet'}.{_max_wait(progress, now)}"
+
+
+def _interrupted(progress: SpotProgress, now: datetime) -> str:
+    waits = f"SageMaker waits for {_capacity(progress)}{_for(progress.since, now)}"
+    return f"Interrupted: {waits}.{_max_wait(progress, now)}"
+
+
+def _downloading(progress: SpotProgress, _now: datetime) -> str:
+    return f"Has {progress.instance_count} x {progress.instance_type or 'instance'} and downloads its data."
 
 
 def _training(progress: SpotProgress, now: datetime) -> str:
-    parts = [f"Training{_for(progress, now)}"]
+    if progress.kind == "tuning":
+        return _tuning(progress)
+    told = f"Trains{_for(progress.since, now)}"
     if progress.interruptions:
-        parts.append(
-            "resumed from its checkpoint" if progress.checkpoint_s3_uri else "begun anew: no checkpoints"
+        resumed = (
+            "from its checkpoint" if progress.checkpoint_s3_uri else "from scratch: it has no checkpoints"
         )
-    parts += [f"{name} {value:g}" for name, value in list(progress.metrics.items())[:2]]
-    return f"{progress.note + ' ' if progress.note else ''}{'; '.join(parts)}."
+        told += f", again after {_counted(progress.interruptions, 'interruption')}, {resumed}"
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in list(progress.metrics.items())[:2])
+    note = f"{progress.note} " if progress.note else ""
+    return f"{note}{told}{f'; {metrics}' if metrics else ''}."
 
 
 def _tuning(progress: SpotProgress) -> str:
     counted = ", ".join(f"{number} {name}" for name, number in progress.statuses.items() if number)
     best = progress.best or {}
-    value = best.get("value")
-    found = f"; best {best.get('metric')} {value:g}" if isinstance(value, int | float) else ""
+    value, metric = best.get("value"), best.get("metric")
+    found = f"; best {metric} {value:.4g}" if isinstance(value, float) and isinstance(metric, str) else ""
     return f"Training jobs: {counted or 'none yet'}{found}."
 
 
-def _for(progress: SpotProgress, now: datetime) -> str:
-    since = instant(progress.since)
-    return "" if since is None else f" for {duration(max(0.0, (now - since).total_seconds()))}"
+def _other(progress: SpotProgress, _now: datetime) -> str:
+    return f"SageMaker tells the status {progress.status or 'of the job later'}."
 
 
-def _max_wait_ends(progress: SpotProgress, now: datetime) -> str:
+_SENTENCES: dict[Phase, Callable[[SpotProgress, datetime], str]] = {
+    Phase.QUEUED: _queued,
+    Phase.WAITING: _waiting,
+    Phase.INTERRUPTED: _interrupted,
+    Phase.STARTING: lambda _progress, _now: "SageMaker is preparing the instances.",
+    Phase.DOWNLOADING: _downloading,
+    Phase.TRAINING: _training,
+    Phase.UPLOADING: lambda _progress, _now: "Training is over; the model is being uploaded.",
+    Phase.STOPPING: lambda _progress, _now: "Being stopped: the script has 120 seconds to save what it has.",
+    Phase.ENDED: lambda _progress, _now: "The job has ended; its task is about to publish how.",
+    Phase.OTHER: _other,
+}
+
+
+def _capacity(progress: SpotProgress) -> str:
+    where = f" in {progress.region}" if progress.region else ""
+    return f"{f'{progress.instance_type} ' if progress.instance_type else ''}spot capacity{where}"
+
+
+def _jobs(progress: SpotProgress) -> str:
+    return _counted(progress.jobs + progress.unknown, "training job")
+
+
+def _counted(count: int, what: str) -> str:
+    number = _NUMBERS[count] if 0 <= count < len(_NUMBERS) else f"{count:,}"
+    return f"{number} {what}{'s' * (count != 1)}"
+
+
+def _for(since: str | None, now: datetime) -> str:
+    begun = instant(since)
+    return "" if begun is None else f" for {roughly((now - begun).total_seconds())}"
+
+
+def _max_wait(progress: SpotProgress, now: datetime) -> str:
     ends = instant(progress.max_wait_ends)
     if ends is None:
         return ""
     left = (ends - now).total_seconds()
     then = f", then {progress.next_rung} goes on" if progress.next_rung else ""
-    if left <= 0:
-        return f" MaxWait is over{then}."
-    return f" MaxWait ends in {duration(left)}{then}."
+    return f" MaxWait is over{then}." if left <= 0 else f" MaxWait ends in {roughly(left)}{then}."

@@ -1,45 +1,94 @@
-"""Who may see and do what: Airflow's own permissions, asked of its auth manager."""
+"""Who may see and do what: Airflow's own permissions, asked of its auth manager.
+
+Not by Airflow's ``requires_access_dag``: it looks for the DAG in a request by itself, where it is found otherwise than we find it.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
-from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.models.dag import DagModel
 from fastapi import Depends, Header, HTTPException, Query, status
 
-TaskQuery = Annotated[str, Query(min_length=1, max_length=250)]
+Method = Literal["GET", "PUT"]
+Identifier = Annotated[str, Query(min_length=1, max_length=250)]
+
+_MAY_NOT = {
+    "GET": "You may not read that of this DAG. Whoever runs this Airflow can grant it.",
+    "PUT": "You may not change runs of this DAG. Whoever runs this Airflow can grant it.",
+}
+
+
+def may(user: Any, method: Method, entity: DagAccessEntity | None, dag_id: str | None) -> bool:
+    """Whether a user may read, or change, what a DAG has of something.
+
+    :param entity: of what; None for the DAG itself.
+    :param dag_id: of which DAG; None for whether they may of any.
+    """
+    team = DagModel.get_team_name(dag_id) if dag_id is not None else None
+    return bool(
+        get_auth_manager().is_authorized_dag(
+            method=method,
+            access_entity=entity,
+            details=DagDetails(id=dag_id, team_name=team),
+            user=user,
+        )
+    )
+
+
+def can_edit(user: Any, dag_id: str) -> bool:
+    """Whether the user may change runs of the DAG, as it takes to clear or fail a task."""
+    return may(user, "PUT", DagAccessEntity.RUN, dag_id)
 
 
 def readable_dags(user: GetUserDep) -> frozenset[str]:
-    """The DAGs that the user may read. One that was deleted is not among them, and so none of its jobs is shown."""
+    """The DAGs of which the user may read what tasks have published.
+
+    One that Airflow does not know any more is not among them, and so none of its jobs is shown. As long as it knows the DAG,
+    its file may be gone.
+
+    :raises HTTPException: 403: the user may not read that of any DAG.
+    """
+    _require(user, "GET", _PUBLISHED, None)
     return frozenset(get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
 
 
 ReadableDags = Annotated[frozenset[str], Depends(readable_dags)]
 
 
-def can_edit(user: Any, dag_id: str) -> bool:
-    """Whether the user may change runs of the DAG."""
-    return bool(
-        get_auth_manager().is_authorized_dag(
-            method="PUT", access_entity=DagAccessEntity.RUN, details=DagDetails(id=dag_id), user=user
-        )
-    )
+def _asked(method: Method, *entities: DagAccessEntity | None) -> Callable[..., None]:
+    def check(user: GetUserDep, dag_id: Identifier) -> None:
+        _require(user, method, entities, dag_id)
+
+    return check
+
+
+def _require(
+    user: Any, method: Method, entities: tuple[DagAccessEntity | None, ...], dag_id: str | None
+) -> None:
+    for entity in entities:
+        if not may(user, method, entity, dag_id):
+            raise HTTPException(status.HTTP_403_FORBIDDEN, _MAY_NOT[method])
 
 
 def comes_from_our_page(x_spot_request: Annotated[str | None, Header()] = None) -> None:
-    """A page of somebody else's cannot send this header along with the user's cookie."""
+    """A page of somebody else's cannot send this header along with the user's cookie.
+
+    :raises HTTPException: 403: it is not there.
+    """
     if x_spot_request != "1":
         raise HTTPException(
             status.HTTP_403_FORBIDDEN, "This takes the header X-Spot-Request: 1, which our own pages send."
         )
 
 
-READS_RUN = Depends(requires_access_dag("GET", DagAccessEntity.RUN))
-READS_TASK = Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE))
-READS_XCOM = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
-READS_LOG = Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))
-EDITS_RUN = Depends(requires_access_dag("PUT", DagAccessEntity.RUN))
+_PUBLISHED = (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
+READS = Depends(_asked("GET", None, *_PUBLISHED))
+"""What the tasks of a DAG have published."""
+READS_LOG = Depends(_asked("GET", DagAccessEntity.TASK_LOGS))
+EDITS = Depends(_asked("PUT", DagAccessEntity.RUN))
 OUR_PAGE = Depends(comes_from_our_page)

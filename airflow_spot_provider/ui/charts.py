@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
+
+from airflow_spot_provider.training.lifecycle import instant
+
+_MOST_HYPERPARAMETERS = 6
 
 
 def charts_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -13,7 +18,8 @@ def charts_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     if not runs:
         return []
-    when = [run["run_after"] for run in runs]
+    when = _labels([str(run["run_after"] or run["run_id"]) for run in runs])
+    of_runs = {"xaxis": {"type": "category"}}
     charts = [
         _chart(
             "savings",
@@ -23,6 +29,7 @@ def charts_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 _line(when, [run["savings_percent"] for run in runs], "savings, %"),
                 {**_bar(when, [run["interruptions"] for run in runs], "interruptions"), "yaxis": "y2"},
             ],
+            **of_runs,
             yaxis={"title": {"text": "savings, %"}, "range": [0, 100]},
             yaxis2={
                 "title": {"text": "interruptions"},
@@ -42,50 +49,152 @@ def charts_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 f"Cost against on demand, {currency}",
                 f"What each run cost, and what the same training would have cost on demand, in {currency}.",
                 [_bar(when, paid, "cost"), _bar(when, demand, "on demand")],
+                **of_runs,
                 barmode="group",
                 yaxis={"title": {"text": currency}, "rangemode": "tozero"},
             )
         )
     outcomes = sorted({outcome for run in runs for outcome in run["outcomes"]})
-    charts.append(
-        _chart(
-            "outcomes",
-            "Outcomes",
-            "How many trainings of each run ended how.",
-            [_bar(when, [run["outcomes"].get(outcome, 0) for run in runs], outcome) for outcome in outcomes],
-            barmode="stack",
-            yaxis={"title": {"text": "trainings"}, "rangemode": "tozero"},
+    if outcomes:
+        charts.append(
+            _chart(
+                "outcomes",
+                "Outcomes",
+                "How many trainings of each run ended how.",
+                [
+                    _bar(when, [run["outcomes"].get(outcome, 0) for run in runs], outcome)
+                    for outcome in outcomes
+                ],
+                **of_runs,
+                barmode="stack",
+                yaxis={"title": {"text": "trainings"}, "rangemode": "tozero"},
+            )
         )
-    )
     return charts
 
 
-def chart_of_trials(values: Sequence[tuple[Any, float | None]], metric: str) -> dict[str, Any]:
-    """The objective of each trial, and the best so far is for the eye to find.
+def charts_of_trials(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The objective of each trial, against its billable time, and against each hyperparameter.
 
-    :param values: of each trial, its name and its objective.
-    :param metric: the objective's name.
+    :param table: of the trials.
     """
-    return _chart(
-        "trials",
-        f"{metric} of each trial",
-        f"The {metric} that each trial came to, in their order.",
-        [
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "x": [name for name, _ in values],
-                "y": [value for _, value in values],
-                "name": metric,
-            }
-        ],
-        yaxis={"title": {"text": metric}},
-        xaxis={"title": {"text": "trial"}, "type": "category"},
-    )
+    metric = table["metric"]
+    rows = [row for row in table["rows"] if row["objective"] is not None]
+    if metric is None or not rows:
+        return []
+    names, values = [str(row["name"]) for row in rows], [row["objective"] for row in rows]
+    axis = {"title": {"text": metric}}
+    trials = [_points(names, values, metric, names)]
+    if table["mode"] is not None:
+        trials.append(_line(names, _best_so_far(values, table["mode"]), "best so far"))
+    charts = [
+        _chart(
+            "trials",
+            f"{metric} of each trial",
+            f"The {metric} that each trial came to, in their order.",
+            trials,
+            xaxis={"title": {"text": "trial"}, "type": "category"},
+            yaxis=axis,
+        )
+    ]
+    billed = [row for row in rows if row["billable_seconds"] is not None]
+    if billed:
+        charts.append(
+            _chart(
+                "cost_against_objective",
+                f"{metric} against billable time",
+                f"What each trial was billed, in seconds, and the {metric} that it came to.",
+                [
+                    _points(
+                        [row["billable_seconds"] for row in billed],
+                        [row["objective"] for row in billed],
+                        metric,
+                        [str(row["name"]) for row in billed],
+                    )
+                ],
+                xaxis={"title": {"text": "billable seconds"}, "rangemode": "tozero"},
+                yaxis=axis,
+            )
+        )
+    return charts + _charts_of_hyperparameters(rows, metric)
+
+
+def _charts_of_hyperparameters(rows: Sequence[Mapping[str, Any]], metric: str) -> list[dict[str, Any]]:
+    names = dict.fromkeys(name for row in rows for name in row["hyperparameters"])
+    charts = []
+    for number, name in enumerate(list(names)[:_MOST_HYPERPARAMETERS]):
+        tried = [row for row in rows if name in row["hyperparameters"]]
+        texts = [row["hyperparameters"][name] for row in tried]
+        if len(set(texts)) < 2:
+            continue
+        numbers = [_number(text) for text in texts]
+        axis: dict[str, Any] = {"title": {"text": name}, "type": "category"}
+        x: list[Any] = list(texts)
+        if None not in numbers:
+            x = numbers
+            positive = [each for each in numbers if each is not None and each > 0]
+            wide = len(positive) == len(numbers) and max(positive) >= 100 * min(positive)
+            axis["type"] = "log" if wide else "linear"
+        charts.append(
+            _chart(
+                f"hyperparameter_{number}",
+                f"{metric} against {name}",
+                f"The value of {name} of each trial, and the {metric} that it came to.",
+                [
+                    _points(
+                        x, [row["objective"] for row in tried], metric, [str(row["name"]) for row in tried]
+                    )
+                ],
+                xaxis=axis,
+                yaxis={"title": {"text": metric}},
+            )
+        )
+    return charts
+
+
+def _labels(times: Sequence[str]) -> list[str]:
+    """A short name for each run, each another: equal ones would be drawn over one another."""
+    labels: dict[str, None] = {}
+    for told in times:
+        time = instant(told)
+        label = f"{time:%d %b %H:%M}" if isinstance(time, datetime) else told[:40]
+        number, unique = 1, label
+        while unique in labels:
+            number += 1
+            unique = f"{label} ({number})"
+        labels[unique] = None
+    return list(labels)
+
+
+def _best_so_far(values: Sequence[float], mode: str) -> list[float]:
+    better = min if mode == "min" else max
+    best: list[float] = []
+    for value in values:
+        best.append(better(best[-1], value) if best else value)
+    return best
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) < 1e300 else None
 
 
 def _amount(run: Mapping[str, Any], currency: str, name: str) -> float | None:
     return next((money[name] for money in run["money"] if money["currency"] == currency), None)
+
+
+def _points(x: Sequence[Any], y: Sequence[Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(x),
+        "y": list(y),
+        "name": name,
+        "text": list(texts),
+    }
 
 
 def _line(x: Sequence[Any], y: Sequence[Any], name: str) -> dict[str, Any]:
@@ -103,5 +212,18 @@ def _chart(
         "id": chart_id,
         "title": title,
         "description": description,
-        "figure": {"data": data, "layout": layout},
+        "figure": _unmarked({"data": data, "layout": layout}),
     }
+
+
+def _unmarked(part: Any) -> Any:
+    """Plotly takes some markup in text for markup: what users have named is no markup."""
+    match part:
+        case str():
+            return part.replace("&", "&amp;").replace("<", "&lt;")
+        case dict():
+            return {name: _unmarked(member) for name, member in part.items()}
+        case list():
+            return [_unmarked(member) for member in part]
+        case _:
+            return part

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from airflow.models.dagrun import DagRun
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_spot_provider.published.rows import PublishedRow, rows_of_runs
+from airflow_spot_provider.published.rows import PublishedRow, newest_runs, rows_of_runs
 from airflow_spot_provider.published.sums import Sum
 from airflow_spot_provider.training import Cost
 from airflow_spot_provider.training.explanation import warning_of
@@ -23,32 +21,19 @@ MOST_ROWS = 2_000
 
 
 def dag_view(session: Session, dag_id: str, now: datetime, *, runs: int) -> dict[str, Any]:
-    """The newest runs of a DAG.
+    """The runs of a DAG in which tasks have published last.
 
     :param runs: how many.
     """
-    newest = session.execute(
-        select(DagRun.id, DagRun.run_id, DagRun.run_type, DagRun.run_after)
-        .where(DagRun.dag_id == dag_id)
-        .order_by(DagRun.run_after.desc())
-        .limit(runs)
-    ).all()
-    read = rows_of_runs(session, [run.id for run in newest], limit=MOST_ROWS + 1) if newest else []
-    rows = read[:MOST_ROWS]
+    newest = newest_runs(session, dag_id, limit=runs)
+    read = rows_of_runs(session, newest, limit=MOST_ROWS + 1)
+    rows = [row for row in read[:MOST_ROWS] if row.is_ours]
+    strangers = sum(not row.is_ours for row in read[:MOST_ROWS])
     by_run: dict[str, list[PublishedRow]] = {}
     for row in rows:
         by_run.setdefault(row.run_id, []).append(row)
-    listed = [
-        {
-            "run_id": run.run_id,
-            "run_type": str(getattr(run.run_type, "value", run.run_type)),
-            "run_after": iso(run.run_after),
-            **sum_view(total_of(by_run[run.run_id])),
-        }
-        for run in newest
-        if run.run_id in by_run
-    ]
-    left_out = len(read) > MOST_ROWS
+    listed = [_run(members) for members in by_run.values()]
+    listed.sort(key=lambda run: run["run_after"] or "", reverse=True)
     return {
         "server_time": iso(now),
         "dag_id": dag_id,
@@ -61,17 +46,20 @@ def dag_view(session: Session, dag_id: str, now: datetime, *, runs: int) -> dict
             for row in rows
             if row.is_waited_for and (warning := warning_of(row.progress))
         ],
-        "left_out": int(left_out),
-        "left_out_why": f"Only the newest {MOST_ROWS:,} tasks of these runs were read." if left_out else None,
+        **_left_out(strangers, more=len(read) > MOST_ROWS),
     }
 
 
 def total_of(rows: Iterable[PublishedRow]) -> Sum:
-    """What these tasks came to; those that still run are no part of outcomes and of what is unknown."""
+    """What these tasks came to. Of those that wait for one job, only the one that has started it counts."""
+    members = list(rows)
+    started = {row.progress.job_name for row in members if not row.progress.observed}
     total = Sum(())
     costs: list[Cost] = []
-    for row in rows:
+    for row in members:
         progress = row.progress
+        if progress.observed and progress.job_name in started:
+            continue
         total.tasks += 1
         total.savings += progress.savings
         total.interruptions += progress.interruptions
@@ -80,30 +68,55 @@ def total_of(rows: Iterable[PublishedRow]) -> Sum:
             costs.append(progress.known_cost)
         else:
             total.no_price += progress.jobs
-        if not row.is_waited_for:
-            name = progress.outcome or "unknown"
-            total.outcomes[name] = total.outcomes.get(name, 0) + 1
+        if row.outcome is not None:
+            total.outcomes[row.outcome] = total.outcomes.get(row.outcome, 0) + 1
     total.money = Cost.total(costs)
     return total
+
+
+def _run(members: Sequence[PublishedRow]) -> dict[str, Any]:
+    first = members[0]
+    return {
+        "run_id": first.run_id,
+        "run_type": first.run_type,
+        "run_after": iso(first.run_after),
+        **sum_view(total_of(members)),
+    }
 
 
 def _instance_types(rows: Sequence[PublishedRow]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, bool], list[PublishedRow]] = {}
     for row in rows:
-        if not row.is_waited_for:
+        if not row.is_waited_for and not row.progress.observed:
             key = (row.progress.instance_type or "unknown", row.progress.managed_spot)
             groups.setdefault(key, []).append(row)
     compared = []
     for (instance_type, managed_spot), members in sorted(groups.items()):
         total = sum_view(total_of(members))
-        jobs = max(1, len(members))
+        priced = total["jobs"] - total["no_price"]
         compared.append(
             {
                 "instance_type": instance_type,
                 "managed_spot": managed_spot,
                 **total,
-                "interruptions_per_job": total["interruptions"] / jobs,
-                "mean_waiting_seconds": total["waiting_seconds"] / jobs,
+                "interruptions_per_job": total["interruptions"] / len(members),
+                "mean_waiting_seconds": total["waiting_seconds"] / len(members),
+                "cost_per_job": [
+                    {"currency": each["currency"], "cost": each["cost"] / priced} for each in total["money"]
+                ]
+                if priced > 0
+                else [],
             }
         )
     return compared
+
+
+def _left_out(strangers: int, *, more: bool) -> dict[str, Any]:
+    why = []
+    if more:
+        why.append(f"Only {MOST_ROWS:,} tasks of these runs were read: ask for fewer runs.")
+    if strangers:
+        why.append(
+            f"{strangers:,} XComs named spot_progress hold something else than what our tasks publish."
+        )
+    return {"left_out": strangers + int(more), "left_out_why": " ".join(why) or None}

@@ -11,36 +11,43 @@ from typing import Any, TypeVar
 _Answer = TypeVar("_Answer")
 
 
+class _Kept:
+    """One answer; whoever asks while it is being fetched waits for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.since: float | None = None
+        self.answer: Any = None
+
+
 class Recent:
     """Keeps answers for a moment. What a user may not see is no part of an answer's key, so it has to be in the key.
 
-    :param seconds: how old an answer may be.
     :param most: how many are kept.
     :param clock: seconds, monotonic.
     """
 
-    def __init__(self, *, seconds: float, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
+    def __init__(self, *, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
         self._clock = clock
         self._lock = threading.Lock()
-        self._answers: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        self._answers: OrderedDict[Hashable, _Kept] = OrderedDict()
 
-    def get(self, key: Hashable, ask: Callable[[], _Answer]) -> _Answer:
-        """The answer for a key, asked anew if it is too old.
+    def get(self, key: Hashable, ask: Callable[[], _Answer], *, seconds: float) -> _Answer:
+        """The answer for a key, asked anew if it is too old; of those who ask at the same time, one does.
 
         :param key: all that the answer depends on, what the user may see included.
-        :param ask: asks the database.
+        :param ask: asks the database. What it raises, everybody is told who then asks in vain.
+        :param seconds: how old the answer may be.
         """
         with self._lock:
-            kept = self._answers.get(key)
-            if kept is not None and self._clock() - kept[0] < self._seconds:
-                answer: _Answer = kept[1]
-                return answer
-        asked = ask()
-        with self._lock:
-            self._answers[key] = self._clock(), asked
+            kept = self._answers.setdefault(key, _Kept())
             self._answers.move_to_end(key)
             while len(self._answers) > self._most:
                 self._answers.popitem(last=False)
-        return asked
+        with kept.lock:
+            if kept.since is None or self._clock() - kept.since >= seconds:
+                kept.answer = ask()
+                kept.since = self._clock()
+            answer: _Answer = kept.answer
+            return answer

@@ -6,38 +6,48 @@ Source: `Trace Event Format
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from airflow_spot_provider.published.rows import PublishedRow
 from airflow_spot_provider.training.lifecycle import SecondaryStatus, instant
 
 
-def trace_of(rows: Iterable[PublishedRow], dag_id: str, run_id: str) -> dict[str, Any]:
-    """One process for the run, a thread for each task, a slice for each status; interruptions are instants."""
+def trace_of(rows: Iterable[PublishedRow], dag_id: str, run_id: str, now: datetime) -> dict[str, Any]:
+    """One process for the run, a thread for each task, a slice for each status; interruptions are instants.
+
+    :param now: until when the status goes on that a running job is in.
+    """
     events: list[dict[str, Any]] = [
         {"ph": "M", "name": "process_name", "pid": 1, "args": {"name": f"{dag_id} {run_id}"}}
     ]
     for thread, row in enumerate(rows, start=1):
-        progress = row.progress
-        member = "" if row.map_index < 0 else f"[{row.map_index}]"
-        name = f"{row.task_id}{member}"
-        events.append({"ph": "M", "name": "thread_name", "pid": 1, "tid": thread, "args": {"name": name}})
-        facts = {
-            "job_name": progress.job_name,
-            "instance_type": progress.instance_type,
-            "outcome": progress.outcome,
-            "savings_percent": progress.savings_percent,
-        }
-        for status, told_start, told_end in progress.timeline:
-            start, end = instant(told_start), instant(told_end)
-            if start is None:
-                continue
-            when = {"pid": 1, "tid": thread, "ts": start.timestamp() * 1e6, "cat": "status", "args": facts}
-            if status == SecondaryStatus.INTERRUPTED:
-                events.append({"ph": "i", "name": "interruption", "s": "t", **when})
-            if end is not None:
-                events.append({"ph": "X", "name": status, "dur": (end - start).total_seconds() * 1e6, **when})
-            else:
-                events.append({"ph": "i", "name": status, "s": "t", **when})
+        events += _events_of(row, thread, now)
     return {"displayTimeUnit": "ms", "traceEvents": events}
+
+
+def _events_of(row: PublishedRow, thread: int, now: datetime) -> Iterator[dict[str, Any]]:
+    progress = row.progress
+    member = "" if row.map_index < 0 else f"[{row.map_index}]"
+    name = f"{row.task_id}{member}"
+    yield {"ph": "M", "name": "thread_name", "pid": 1, "tid": thread, "args": {"name": name}}
+    facts = {
+        "job_name": progress.job_name,
+        "instance_type": progress.instance_type,
+        "outcome": row.outcome,
+        "savings_percent": progress.savings_percent,
+    }
+    for status, told_start, told_end in progress.timeline:
+        start, end = instant(told_start), instant(told_end)
+        if start is None:
+            continue
+        when = {"pid": 1, "tid": thread, "ts": start.timestamp() * 1e6, "cat": "status", "args": facts}
+        if status == SecondaryStatus.INTERRUPTED:
+            yield {"ph": "i", "name": "interruption", "s": "t", **when}
+        if end is None and row.is_waited_for:
+            end = now
+        if end is None:
+            yield {"ph": "i", "name": status, "s": "t", **when}
+        else:
+            yield {"ph": "X", "name": status, "dur": max(0.0, (end - start).total_seconds()) * 1e6, **when}

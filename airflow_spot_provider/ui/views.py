@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from airflow_spot_provider.published.rows import Page, PublishedRow
 from airflow_spot_provider.published.sums import RunningNow, Sum
 from airflow_spot_provider.training import Cost, Phase, SpotProgress, phase_of
 from airflow_spot_provider.training.explanation import checkpoint_phrase, sentence_of, warning_of
-from airflow_spot_provider.training.lifecycle import SecondaryStatus
+from airflow_spot_provider.training.lifecycle import SecondaryStatus, instant
 from airflow_spot_provider.training.result import iso
 from airflow_spot_provider.ui.links import links_of
 
@@ -18,9 +18,7 @@ _SHOWN = (
     "kind",
     "job_name",
     "status",
-    "phase",
     "since",
-    "outcome",
     "managed_spot",
     "instance_type",
     "instance_count",
@@ -36,17 +34,19 @@ _SHOWN = (
     "price_date",
     "jobs",
     "unknown",
-    "next_rung",
 )
 
 
-def page_view(page: Page, now: datetime, *, can_edit: Callable[[str], bool]) -> dict[str, Any]:
+def page_view(
+    page: Page, now: datetime, *, can_edit: Callable[[str], bool], deadlines: Mapping[int, datetime]
+) -> dict[str, Any]:
     """A page of rows.
 
     :param can_edit: whether the user may change runs of a DAG.
+    :param deadlines: DAG runs whose deadline is near.
     """
     left_out = (
-        f"{page.left_out} XComs named spot_progress were written by something else."
+        f"{page.left_out:,} XCom{'s' * (page.left_out != 1)} named spot_progress hold something else than what our tasks publish."
         if page.left_out
         else None
     )
@@ -54,16 +54,24 @@ def page_view(page: Page, now: datetime, *, can_edit: Callable[[str], bool]) -> 
         "server_time": iso(now),
         "total": page.total,
         "running": page.running,
-        "rows": [row_view(row, now, can_edit=can_edit(row.dag_id)) for row in page.rows],
+        "rows": [row_view(row, now, can_edit=can_edit(row.dag_id), deadlines=deadlines) for row in page.rows],
         "left_out": page.left_out,
         "left_out_why": left_out,
     }
 
 
-def row_view(row: PublishedRow, now: datetime, *, can_edit: bool) -> dict[str, Any]:
+def row_view(
+    row: PublishedRow, now: datetime, *, can_edit: bool, deadlines: Mapping[int, datetime]
+) -> dict[str, Any]:
     """One task."""
     progress, waits = row.progress, row.is_waited_for
-    shown = progress.model_dump(mode="json", include=set(_SHOWN))
+    deadline = deadlines.get(row.dag_run_id) if waits else None
+    at_risk_from = instant(progress.at_risk_from)
+    stoppable = can_edit and waits and bool(progress.job_name) and not progress.observed
+    stoppable = stoppable and progress.phase is not Phase.QUEUED
+    sentence = sentence_of(progress, now, is_waited_for=waits, task_state=row.task_state)
+    if deadline is not None:
+        sentence += f" The DAG run's deadline is {deadline:%H:%M} UTC."
     return {
         "dag_id": row.dag_id,
         "task_id": row.task_id,
@@ -73,25 +81,27 @@ def row_view(row: PublishedRow, now: datetime, *, can_edit: bool) -> dict[str, A
         "run_after": iso(row.run_after),
         "task_state": row.task_state,
         "try_number": row.try_number,
-        **shown,
+        **progress.model_dump(mode="json", include=set(_SHOWN)),
         "phase": str(progress.phase if waits else Phase.ENDED),
+        "outcome": row.outcome,
         "ended": not waits,
-        "at_risk": waits and progress.at_risk_from is not None and progress.at_risk_from <= (iso(now) or ""),
-        "sentence": row.problem or sentence_of(progress, now, is_waited_for=waits),
+        "at_risk": waits and (deadline is not None or (at_risk_from is not None and at_risk_from <= now)),
+        "deadline": iso(deadline),
+        "sentence": sentence,
         "warning": warning_of(progress) if waits else None,
         "checkpoint": checkpoint_phrase(progress, now) if waits else None,
         "bar": bar_of(progress, waits=waits),
         "links": links_of(row),
         "can_edit": can_edit,
-        "can_stop": can_edit and waits and bool(progress.job_name) and not progress.observed,
-        "next_rung": progress.next_rung if can_edit and waits else None,
+        "can_stop": stoppable,
+        "next_rung": progress.next_rung if stoppable else None,
         "problem": row.problem,
     }
 
 
 def bar_of(progress: SpotProgress, *, waits: bool) -> dict[str, Any]:
     """The timeline as segments from start to end. The last one has no end while it goes on."""
-    timed = [(status, start, end) for status, start, end in progress.timeline if start is not None]
+    timed = [(status, start, end) for status, start, end in progress.timeline if instant(start) is not None]
     segments = [
         {
             "phase": str(_drawn_as(status, spot=progress.managed_spot)),
@@ -102,7 +112,7 @@ def bar_of(progress: SpotProgress, *, waits: bool) -> dict[str, Any]:
         for status, start, end in timed
         if phase_of(status) is not Phase.ENDED
     ]
-    if not segments and waits and progress.since is not None:
+    if not segments and waits and instant(progress.since) is not None:
         segments = [
             {"phase": str(progress.phase), "status": progress.status, "start": progress.since, "end": None}
         ]
@@ -123,22 +133,20 @@ def _drawn_as(status: str, *, spot: bool) -> Phase:
     return Phase.WAITING if phase is Phase.INTERRUPTED else phase
 
 
-def summary_view(running: RunningNow, total: Sum | None, now: datetime, *, days: int) -> dict[str, Any]:
-    """The strip on top of the page."""
-    waiting_since = running.waiting_since
+def running_view(running: RunningNow, now: datetime) -> dict[str, Any]:
+    """What jobs do just now."""
+    since = running.waiting_since
     return {
-        "server_time": iso(now),
         "running": running.count(),
-        "training": running.count(Phase.TRAINING),
-        "waiting": running.count(Phase.WAITING),
+        "training": running.count("training"),
+        "waiting": running.count("waiting"),
+        # Whole minutes: the strip changes when there is something to see.
         "longest_wait_seconds": None
-        if waiting_since is None
-        else max(0.0, (now - waiting_since).total_seconds()),
-        "interrupted": running.count(Phase.INTERRUPTED),
-        "queued": running.count(Phase.QUEUED),
+        if since is None
+        else max(0, int((now - since).total_seconds()) // 60 * 60),
+        "interrupted": running.count("interrupted"),
+        "queued": running.count("queued"),
         "at_risk": running.at_risk,
-        "days": days,
-        **sum_view(total or Sum(())),
     }
 
 

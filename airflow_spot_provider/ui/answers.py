@@ -1,0 +1,65 @@
+"""Answers as JSON that any browser reads, and problems as a sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+from fastapi import Request, Response, status
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+_WORDS = {
+    status.HTTP_401_UNAUTHORIZED: "You are signed out of Airflow: sign in, and load this page again.",
+    status.HTTP_403_FORBIDDEN: "You may not do that. Whoever runs this Airflow can grant it.",
+    status.HTTP_404_NOT_FOUND: "There is no such page of spot training.",
+    status.HTTP_405_METHOD_NOT_ALLOWED: "That is nothing to be asked in this way.",
+}
+_OF_AIRFLOW = ("", "Forbidden", "Method Not Allowed", "Not Found", "Not authenticated")
+
+
+class Json(JSONResponse):
+    """JSON in ASCII: text that tasks have published may hold halves of characters, which no encoding of text takes."""
+
+    def render(self, content: Any) -> bytes:
+        """The body; a number that JSON does not have is an error of ours, never sent."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def answer(request: Request, view: dict[str, Any]) -> Response:
+    """A view; no more than its time if nothing else has changed since the browser asked last."""
+    same = json.dumps({**view, "server_time": None}, sort_keys=True).encode("ascii")
+    tag = f'"{hashlib.sha256(same).hexdigest()[:24]}"'
+    headers = {"ETag": tag, "X-Server-Time": str(view["server_time"])}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    return Json(view, headers=headers)
+
+
+async def problem(_request: Request, error: Exception) -> Response:
+    """What was raised for the user to be told."""
+    assert isinstance(error, HTTPException)
+    plain = error.detail if error.detail not in _OF_AIRFLOW else None
+    return Json({"detail": plain or _WORDS.get(error.status_code, "That did not work.")}, error.status_code)
+
+
+async def invalid(_request: Request, error: Exception) -> Response:
+    """What is wrong with a request, and what is right."""
+    if isinstance(error, RequestValidationError):
+        parts = [f"{each['loc'][-1]}: {each['msg']}" for each in error.errors()]
+        detail = f"The request is not one that this takes: {'; '.join(parts)}."
+    else:
+        detail = str(error)
+    return Json({"detail": detail}, 422)
+
+
+async def unexpected(_request: Request, error: Exception) -> Response:
+    """What was not foreseen: the API server's log has the whole of it."""
+    log.error("A page of spot training could not be answered.", exc_info=error)
+    detail = "That did not work, for a reason that this page does not know: the API server's log tells it."
+    return Json({"detail": detail}, status.HTTP_500_INTERNAL_SERVER_ERROR)
