@@ -38,10 +38,12 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function layoutOf(layout) {
+function layoutOf(data, layout) {
   const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--line"), automargin: true };
+  const highest = Math.max(1, ...data.filter((trace) => trace.yaxis === "y2").flatMap((trace) => trace.y));
+  const second = { range: [0, highest * 2.5], nticks: 5, tickformat: "~d", tickmode: "auto" };
   const axes = AXES.filter((name) => name !== "yaxis2" || layout[name])
-    .map((name) => [name, { ...axis, tickmode: "auto", ...(name === "yaxis2" ? { nticks: 5, tickformat: "~d" } : {}), ...layout[name] }]);
+    .map((name) => [name, { ...axis, ...layout[name], ...(name === "yaxis2" ? second : {}) }]);
   return {
     ...layout, ...Object.fromEntries(axes), height: 260, margin: { l: 48, r: 48, t: 8, b: 36 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: COLOURS.map(colour),
@@ -53,6 +55,8 @@ function layoutOf(layout) {
 function dataOf(data) {
   return data.map((trace, index) => {
     const own = colour(OUTCOMES[trace.name] ?? COLOURS[index % COLOURS.length]);
+    // Behind the line of the first axis, and lower than it mostly is.
+    if (trace.yaxis === "y2" && trace.type === "bar") trace = { ...trace, opacity: 0.6 };
     if (trace.type !== "bar") return { ...trace, marker: { color: own, size: 6, ...trace.marker }, line: { color: own, width: 2, ...trace.line } };
     // Neither is a bar told by its colour alone.
     const pattern = { shape: PATTERNS[trace.name] ?? "", fillmode: "overlay", bgcolor: own, fgcolor: colour("--panel"), solidity: 0.16, size: 7 };
@@ -61,7 +65,7 @@ function dataOf(data) {
 }
 
 function paint() {
-  charts.forEach((chart, index) => globalThis.Plotly?.react(places[index], dataOf(chart.figure.data), layoutOf(chart.figure.layout ?? {}), {
+  charts.forEach((chart, index) => globalThis.Plotly?.react(places[index], dataOf(chart.figure.data), layoutOf(chart.figure.data, chart.figure.layout ?? {}), {
     displayModeBar: false, responsive: true }));
 }
 

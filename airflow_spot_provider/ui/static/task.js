@@ -24,7 +24,7 @@ where.map_index = /^-?\d+$/.test(query.get("map_index") ?? "") ? query.get("map_
 const title = make("div"), indicator = make("div"), problem = make("div"), message = make("div"), body = make("div");
 const doing = make("div", { class: "controls", role: "group", "aria-label": "Actions" });
 document.getElementById("page").replaceChildren(
-  make("header", { class: "top" }, title, make("div", { class: "controls" }, doing, indicator)), problem, message, body);
+  make("header", { class: "top" }, title, doing, indicator), problem, message, body);
 
 let published = null, busy = null, lookAgain = () => {}, told = "";
 /** What AWS told when it was asked, until the task publishes something newer. */
