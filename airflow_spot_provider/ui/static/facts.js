@@ -55,7 +55,7 @@ function attempts({ attempts: told, rung }) {
 function checkpoints({ row, checkpoints: seen, checkpoint_s3_uri: place }) {
   const told = [];
   if (seen) {
-    const newest = seen.newest ? `newest at ${clock(seen.newest)} (${duration((now() - Date.parse(seen.newest)) / 1000)} ago)` : "none yet";
+    const newest = seen.newest ? `newest at ${clock(seen.newest)} (${duration((now() - Date.parse(seen.newest)) / 1000)} ago)` : row.ended ? "none" : "none yet";
     const every = seen.expected_every ? `${seen.stale ? "expected " : ""}every ${duration(seen.expected_every)}` : "";
     const parts = [seen.objects ? count(seen.objects, "object") : "", newest, bytes(seen.newest_bytes), every, `looked at ${clock(seen.looked)}`];
     told.push(make("div", { class: seen.stale ? "warn" : null }, parts.filter(Boolean).join(", ")));

@@ -64,7 +64,7 @@ function names(row) {
     make("div", { class: "ways" }, log && link("log", log, { "aria-label": `Log of ${row.dag_id}, ${taskName(row)}` }),
       console && link("console", console, { outside: true, "aria-label": `${row.job_name} in the AWS console` }),
       !asked.dag_id && make("a", { href: addressOf({ dag_id: row.dag_id }), class: "only",
-        "aria-label": `Only DAG ${row.dag_id}` }, "only this DAG")));
+        title: "Only this DAG", "aria-label": `Filter by DAG ${row.dag_id}` }, "filter")));
 }
 
 function maxWaitLeft(row) {

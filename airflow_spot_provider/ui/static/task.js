@@ -93,7 +93,9 @@ function log(answer) {
   const fromAws = answer.refreshed && answer.log, lines = fromAws ? answer.log : trainingLog(answer.row, draw);
   const note = fromAws ? `From AWS at ${clock(answer.at)}.` : "";
   if (!lines.length)
-    return [make("p", { class: "soft" }, fromAws ? `${note} There is no line yet.` : "Nothing yet. While the job trains, its newest lines are in the task's log; Refresh from AWS reads them at once.")];
+    return [make("p", { class: "soft" }, fromAws ? `${note} There is no line.`
+      : answer.row.ended ? "No line of it is in the task's log. Refresh from AWS reads the newest ones, as long as CloudWatch has them."
+      : "Nothing yet. While the job trains, its newest lines are in the task's log; Refresh from AWS reads them at once.")];
   return [make("pre", { tabindex: "0", role: "region", "aria-label": "Newest lines, the newest first" }, [...lines].reverse().join("\n")), note && make("p", { class: "soft" }, note)];
 }
 

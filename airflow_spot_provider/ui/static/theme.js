@@ -25,14 +25,30 @@
     return told.includes("dark") ? "dark" : told.includes("light") ? "light" : null;
   }
 
+  /** Red, green and blue of a colour, however CSS tells it; null if one sees through it. */
+  function channelsOf(colour) {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [1, 1];
+    const drawing = canvas.getContext("2d", { willReadFrequently: true });
+    if (!drawing) return null;
+    drawing.fillStyle = colour;
+    drawing.fillRect(0, 0, 1, 1);
+    const [red, green, blue, alpha] = drawing.getImageData(0, 0, 1, 1).data;
+    return alpha === 255 ? [red, green, blue] : null;
+  }
+
   /** The same background as the page around: no seam between the two. */
   function blend(dark) {
-    const colour = around ? getComputedStyle(around.ownerDocument.body).backgroundColor : "";
-    const parts = (colour.match(/[\d.]+/g) ?? []).map(Number);
-    const bright = parts.length === 3 && /^rgb\(/.test(colour) ? Math.max(...parts) : null;
+    const behind = around ? [around.ownerDocument.body, around] : [];
+    const channels = behind.map((element) => channelsOf(getComputedStyle(element).backgroundColor)).find(Boolean);
     // One that does not suit the theme would make the text hard to read.
-    if (bright !== null && (dark ? bright < 45 : Math.min(...parts) > 244)) root.style.setProperty("--bg", colour);
-    else root.style.removeProperty("--bg");
+    const suits = channels && (dark ? Math.max(...channels) < 56 : Math.min(...channels) > 244);
+    const lighter = (share) => `rgb(${channels.map((each) => Math.round(each + (255 - each) * share)).join(" ")})`;
+    const own = suits ? { "--bg": lighter(0), ...(dark ? { "--panel": lighter(0.04), "--rest": lighter(0.05), "--line": lighter(0.12) } : {}) } : {};
+    for (const name of ["--bg", "--panel", "--rest", "--line"]) {
+      if (name in own) root.style.setProperty(name, own[name]);
+      else root.style.removeProperty(name);
+    }
   }
 
   function follow() {
