@@ -28,6 +28,7 @@ import { setServerTime } from "./clock.js";
  * @property {string|null} region
  * @property {string|null} max_wait_ends
  * @property {boolean} at_risk
+ * @property {string|null} [deadline] of its DAG run, where that is near
  * @property {number} interruptions
  * @property {number|null} savings_percent
  * @property {number|null} cost

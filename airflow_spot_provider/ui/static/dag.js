@@ -71,10 +71,14 @@ function typesTable() {
     { name: "Interruptions each", cell: (each) => each.interruptions_per_job.toFixed(1), value: (each) => each.interruptions_per_job, numeric: true },
     { name: "Waited each", cell: (each) => duration(each.mean_waiting_seconds), value: (each) => each.mean_waiting_seconds, numeric: true },
     { name: "Savings", cell: (each) => percent(each.savings_percent), value: (each) => each.savings_percent, numeric: true },
-    { name: "Cost", cell: (each) => costOf({ money: each.money ?? [] }) || make("span", { class: "soft" }, "not known"), value: (each) => amountOf({ money: each.money ?? [] }), numeric: true },
+    { name: "Cost each", cell: (each) => perJob(each) || make("span", { class: "soft" }, "not known"), value: (each) => amountOf({ money: each.cost_per_job ?? [] }), numeric: true },
   ];
   return make("section", { "aria-labelledby": "types" }, make("h2", { id: "types" }, "Instance types compared"),
     datatable("Instance types", columns, answer.instance_types, name));
+}
+
+function perJob(each) {
+  return (each.cost_per_job ?? []).map((known) => money(known.cost, known.currency)).join("; ");
 }
 
 function draw() {

@@ -19,7 +19,9 @@ export function facts(answer) {
     const left = -secondsSince(row.max_wait_ends);
     add("MaxWait", make("span", { class: row.at_risk ? "warn" : null }, left > 0 ? `${duration(left)} left` : "over"), `, ends ${date(row.max_wait_ends)}`);
   }
-  add("Next rung", row.next_rung && `${row.next_rung} goes on from the checkpoint where spot capacity does not suffice`);
+  add("Deadline", row.deadline && make("span", { class: "warn" }, `the DAG run's is ${date(row.deadline)}`));
+  const next = row.ended ? null : answer.rung ?? row.next_rung;
+  add("Next rung", next && `${next} goes on from the checkpoint where spot capacity does not suffice`);
   add("Interruptions", ...(answer.work_lost ?? []).map((text) => make("div", {}, text)));
   add("Checkpoints", ...checkpoints(answer));
   add("Reason", answer.failure_reason && make("span", { class: "text" }, answer.failure_reason));
@@ -46,10 +48,9 @@ function cost(row) {
   return row.ended ? make("span", { class: "soft" }, "not known: no price, or no billable time") : "";
 }
 
-function attempts({ attempts: told, rung }) {
-  const listed = (told ?? []).map((each, index) => make("div", {}, `${index + 1}: ${each.managed_spot ? "spot" : "on demand"}, ${each.outcome}`,
+function attempts({ attempts: told }) {
+  return (told ?? []).map((each, index) => make("div", {}, `${index + 1}: ${each.managed_spot ? "spot" : "on demand"}, ${each.outcome}`,
     told.length > 1 && make("span", { class: "soft" }, ` ${each.job_name}`)));
-  return [...listed, rung && make("div", { class: "soft" }, rung)];
 }
 
 function checkpoints({ row, checkpoints: seen, checkpoint_s3_uri: place }) {

@@ -3,7 +3,7 @@
 import { make, makeSvg } from "./dom.js";
 import { clock, number, short } from "./format.js";
 
-const WIDTH = 420, HEIGHT = 160, LEFT = 52, RIGHT = 10, TOP = 10, BOTTOM = 22;
+const WIDTH = 300, HEIGHT = 140, LEFT = 50, RIGHT = 10, TOP = 10, BOTTOM = 22;
 
 /**
  * A figure with a line through points.
@@ -25,20 +25,30 @@ export function curve(name, points) {
 }
 
 /**
- * A figure with a point for each trial; the best is larger.
- * @param {string} name
- * @param {{name: string|number, objective: number|null}[]} trials in their order
- * @param {string|number|null} best
+ * One of the API's charts whose traces are points or lines.
+ * @param {import("./charts.js").Chart} chart
+ * @param {string|number|null} best the name of the trial whose point is larger
  */
-export function scatter(name, trials, best) {
-  const known = trials.map((trial, index) => ({ ...trial, index })).filter((trial) => Number.isFinite(trial.objective));
-  if (known.length < 2) return null;
-  const ys = known.map((trial) => trial.objective), xs = known.map((trial) => trial.index);
-  const label = `${name} of ${number(known.length)} trials; lowest ${short(Math.min(...ys))}, highest ${short(Math.max(...ys))}; each is in the table`;
-  return figure(name, "of each trial", label, ({ x, y }) => known.map((trial) => makeSvg("circle", {
-    class: trial.name === best ? "best" : "trial", cx: x(trial.index), cy: y(trial.objective), r: trial.name === best ? 5 : 3,
-    "data-tip": `${trial.name}${trial.name === best ? ", the best" : ""}\n${name} ${short(trial.objective)}` })),
-    xs, ys, [String(known[0].name), String(known[known.length - 1].name)].map((text) => (text.length > 24 ? `\u2026${text.slice(-23)}` : text)));
+export function scatter(chart, best) {
+  const { data, layout } = chart.figure;
+  const traces = data.map((trace) => ({ ...trace, points: trace.x.map((x, index) => ({ x, y: trace.y[index], text: trace.text?.[index] ?? x }))
+    .filter((point) => Number.isFinite(point.y)) }));
+  const all = traces.flatMap((trace) => trace.points);
+  if (all.length < 2) return null;
+  const numeric = layout.xaxis?.type !== "category" && all.every((point) => Number.isFinite(point.x));
+  const places = [...new Set(all.map((point) => point.x))];
+  const place = (x) => (!numeric ? places.indexOf(x) : layout.xaxis?.type === "log" ? Math.log10(x) : x);
+  const xs = all.map((point) => place(point.x)), ys = all.map((point) => point.y);
+  const ends = (numeric ? [Math.min(...all.map((point) => point.x)), Math.max(...all.map((point) => point.x))].map(short)
+    : [places[0], places[places.length - 1]].map(String)).map((text) => (text.length > 22 ? `\u2026${text.slice(-21)}` : text));
+  const label = `${chart.title}. ${number(all.length)} points; lowest ${short(Math.min(...ys))}, highest ${short(Math.max(...ys))}. The numbers are in the table.`;
+  const isBest = (point) => best !== null && String(point.text) === String(best);
+  const more = layout.xaxis?.type === "log" ? `${layout.xaxis?.title?.text ?? ""}, logarithmic` : "";
+  return figure(chart.title, more, label, ({ x, y }) => traces.flatMap((trace) => (trace.mode === "lines" || trace.mode === "lines+markers"
+    ? [makeSvg("path", { class: "so-far", d: trace.points.map((point, index) => `${index ? "L" : "M"}${x(place(point.x))},${y(point.y)}`).join("") })]
+    : trace.points.map((point) => makeSvg("circle", {
+      class: isBest(point) ? "best" : "trial", cx: x(place(point.x)), cy: y(point.y), r: isBest(point) ? 5 : 3,
+      "data-tip": `${point.text}${isBest(point) ? ", the best" : ""}\n${short(point.y)}${numeric ? ` at ${short(point.x)}` : ""}` })))), xs, ys, ends);
 }
 
 function figure(name, told, label, marks, xs, ys, [first, last]) {

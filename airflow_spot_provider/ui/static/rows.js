@@ -68,10 +68,11 @@ function names(row) {
 }
 
 function maxWaitLeft(row) {
-  if (row.ended || !row.max_wait_ends) return make("td", { class: "number" });
+  const deadline = row.deadline && make("div", { class: "small" }, `deadline ${date(row.deadline).slice(-5)}`);
+  if (row.ended || !row.max_wait_ends) return make("td", { class: "number warn" }, deadline);
   const left = -(secondsSince(row.max_wait_ends) ?? Number.NaN);
   return make("td", { class: `number ${row.at_risk ? "warn" : ""}`, title: `MaxWait ends ${date(row.max_wait_ends)}` },
-    left > 0 ? duration(left) : "over", row.at_risk && make("div", { class: "small" }, "at risk"));
+    left > 0 ? duration(left) : "over", deadline || (row.at_risk && make("div", { class: "small" }, "at risk")));
 }
 
 function cost(row) {

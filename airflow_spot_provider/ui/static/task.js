@@ -79,7 +79,7 @@ function draw() {
       make("section", { class: "panel", "aria-labelledby": "facts" }, make("h2", { id: "facts", class: "unseen" }, "Facts"), facts(answer)),
       make("section", { class: "panel", "aria-labelledby": "log" }, make("h2", { id: "log" }, "Training log"), ...log(answer))),
     curves.length > 0 && make("section", { "aria-labelledby": "metrics" }, make("h2", { id: "metrics" }, "Metrics"), make("div", { class: "plots" }, ...curves)),
-    answer.trials && trials(answer.trials),
+    answer.trials && trials(answer.trials, answer.charts ?? []),
     make("section", { "aria-labelledby": "timeline" }, make("h2", { id: "timeline" }, "Timeline"), transitions(answer) ?? make("p", { class: "soft" }, "No transition is known yet.")));
 }
 
@@ -90,13 +90,15 @@ function subtitle(row) {
 }
 
 function log(answer) {
-  const fromAws = answer.refreshed && answer.log, lines = fromAws ? answer.log : trainingLog(answer.row, draw);
-  const note = fromAws ? `From AWS at ${clock(answer.at)}.` : "";
+  const fromAws = answer.refreshed && answer.log;
+  const { log: lines, log_left_out_why: why } = fromAws ? { log: answer.log, log_left_out_why: null } : trainingLog(answer.row, where, draw);
+  const note = fromAws ? `From AWS at ${clock(answer.at)}.` : why;
   if (!lines.length)
-    return [make("p", { class: "soft" }, fromAws ? `${note} There is no line.`
-      : answer.row.ended ? "No line of it is in the task's log. Refresh from AWS reads the newest ones, as long as CloudWatch has them."
-      : "Nothing yet. While the job trains, its newest lines are in the task's log; Refresh from AWS reads them at once.")];
-  return [make("pre", { tabindex: "0", role: "region", "aria-label": "Newest lines, the newest first" }, [...lines].reverse().join("\n")), note && make("p", { class: "soft" }, note)];
+    return [make("p", { class: "soft" }, fromAws ? `${note} There is no line.` : note
+      ?? (answer.row.ended ? "No line of it is in the task's log. Refresh from AWS reads the newest ones, as long as CloudWatch has them."
+        : "Nothing yet. While the job trains, its newest lines are in the task's log; Refresh from AWS reads them at once."))];
+  return [make("pre", { tabindex: "0", role: "region", "aria-label": "Newest lines, the newest first" }, [...lines].reverse().join("\n")),
+    note && make("p", { class: "soft" }, note)];
 }
 
 async function look() {

@@ -13,7 +13,7 @@ export function strip(summary) {
       waiting && summary.longest_wait_seconds !== null ? `longest ${duration(summary.longest_wait_seconds)}` : "",
       summary.queued ? `${number(summary.queued)} for a quota` : ""].filter(Boolean).join(", ")),
     tile("interrupted", summary.interrupted, "interrupted now"),
-    tile("at_risk", summary.at_risk, "at risk of MaxWait", "", "warn"),
+    tile("at_risk", summary.at_risk, "at risk of MaxWait or deadline", "", "warn"),
     saved(summary));
 }
 

@@ -5,8 +5,11 @@ import { make } from "./dom.js";
 import { count, number, percent, short } from "./format.js";
 import { scatter } from "./plot.js";
 
-/** @param {{metric: string|null, best: string|number|null, rows: any[], left_out: number}} answer */
-export function trials(answer) {
+/**
+ * @param {{metric: string|null, best: string|number|null, rows: any[], left_out: number}} answer
+ * @param {import("./charts.js").Chart[]} charts
+ */
+export function trials(answer, charts) {
   const metric = answer.metric ?? "objective", best = answer.best;
   const isBest = (row) => best !== null && row.name === best;
   const given = (row) => Object.entries(row.hyperparameters ?? {}).map(([name, value]) => `${name}=${value}`).join(", ");
@@ -20,7 +23,7 @@ export function trials(answer) {
   ];
   if (answer.rows.some(given)) columns.push({ name: "Hyperparameters", cell: (row) => given(row), value: undefined });
   return make("section", { class: "trials", "aria-labelledby": "trials" }, make("h2", { id: "trials" }, `Trials: ${number(answer.rows.length)}`),
-    scatter(metric, answer.rows, best),
+    charts.length > 0 && make("div", { class: "plots" }, ...charts.map((chart) => scatter(chart, best))),
     datatable("Trials", columns, answer.rows, (row) => `trial ${row.name}`, { marked: isBest }),
     answer.left_out > 0 && make("p", { class: "soft" }, `${count(answer.left_out, "trial")} more not listed.`));
 }
