@@ -8,11 +8,12 @@ const TYPING = 250; // milliseconds without a key until a search is asked
 
 export const PERIODS = { 1: "Last day", 7: "Last 7 days", 30: "Last 30 days", 90: "Last 90 days", 366: "Last year" };
 const NOW = {
-  running: "Running", waiting: "Waiting for capacity", training: "Training", interrupted: "Interrupted", at_risk: "At risk of MaxWait or deadline",
+  running: "Running", waiting: "Waiting for capacity", queued: "Waiting its turn", training: "Training", interrupted: "Interrupted", at_risk: "At risk of MaxWait or deadline",
 };
 const ENDED = {
   ended: "Ended", Completed: "Completed", MaxWaitTimeExceeded: "MaxWaitTimeExceeded", MaxRuntimeExceeded: "MaxRuntimeExceeded",
-  Stopped: "Stopped", Failed: "Failed",
+  Stopped: "Stopped", Failed: "Failed", NoJobSucceeded: "NoJobSucceeded",
+  CompletedWithMaxWaitTimeExceeded: "CompletedWithMaxWaitTimeExceeded", unknown: "No outcome",
 };
 
 /** What is asked for, each by its name in the API. @type {Record<string, string>} */

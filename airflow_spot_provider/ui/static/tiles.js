@@ -6,12 +6,11 @@ import { count, duration, money, number, percent, priceDay } from "./format.js";
 
 /** @param {any} summary */
 export function strip(summary) {
-  const waiting = summary.waiting + summary.queued;
   return make("ul", { class: "strip", "aria-label": "Now, and what spot has saved" },
     tile("training", summary.training, "training", summary.running > summary.training ? `of ${number(summary.running)} running` : ""),
-    tile("waiting", waiting, "waiting for capacity", [
-      waiting && summary.longest_wait_seconds !== null ? `longest ${duration(summary.longest_wait_seconds)}` : "",
-      summary.queued ? `${number(summary.queued)} for a quota` : ""].filter(Boolean).join(", ")),
+    tile("waiting", summary.waiting, "waiting for capacity", [
+      summary.waiting && summary.longest_wait_seconds !== null ? `longest ${duration(summary.longest_wait_seconds)}` : "",
+      summary.queued ? `${number(summary.queued)} more for a quota` : ""].filter(Boolean).join(", ")),
     tile("interrupted", summary.interrupted, "interrupted now"),
     tile("at_risk", summary.at_risk, "at risk of MaxWait or deadline", "", "warn"),
     saved(summary));
