@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TRIGGERS_HAVE_ON_KILL",
+    "NotInThisAirflow",
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "deadline_model",
@@ -36,6 +37,11 @@ __all__ = [
 
 TRIGGERS_HAVE_ON_KILL = hasattr(BaseTrigger, "on_kill")
 """Airflow 3.3 awaits ``on_kill()`` of a trigger when a user clears, fails or succeeds its deferred task."""
+
+
+class NotInThisAirflow(RuntimeError):
+    """What was asked for takes a newer Airflow."""
+
 
 _STILL_WAITED_FOR = frozenset({"deferred", "running"})
 
@@ -97,12 +103,12 @@ def earlier_runs(task_instance: Any, dag_run: Any) -> Iterator[Any]:
 
     :param task_instance: of the running task.
     :param dag_run: its run.
-    :raises RuntimeError: before Airflow 3.1, which cannot tell.
+    :raises NotInThisAirflow: before Airflow 3.1, which cannot tell.
     """
     try:
         from airflow.sdk.execution_time.comms import GetPreviousDagRun
     except ImportError:
-        raise RuntimeError(
+        raise NotInThisAirflow(
             "What earlier DAG runs published can be read from Airflow 3.1 on; upgrade, or report this run alone."
         ) from None
     from airflow.sdk.execution_time import task_runner
@@ -119,14 +125,24 @@ def earlier_runs(task_instance: Any, dag_run: Any) -> Iterator[Any]:
         date = run.logical_date
 
 
-def task_states(
-    task_instance: Any, task_ids: Sequence[str], run_ids: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """States of tasks in some runs of the running task's DAG: by run id and task id, with ``_<map index>`` for mapped tasks."""
-    states: dict[str, dict[str, Any]] = task_instance.get_task_states(
-        dag_id=task_instance.dag_id, task_ids=list(task_ids), run_ids=list(run_ids)
+def task_states(task_instance: Any, task_id: str, run_ids: Sequence[str]) -> dict[str, dict[int, str | None]]:
+    """States of a task in some runs of the running task's DAG, by run id and map index (-1 if it is not mapped).
+
+    :return: nothing of runs without such a task; nothing at all where Airflow does not tell states yet.
+    """
+    if not hasattr(task_instance, "get_task_states"):
+        return {}
+    told: dict[str, dict[str, Any]] = task_instance.get_task_states(
+        dag_id=task_instance.dag_id, task_ids=[task_id], run_ids=list(run_ids)
     )
-    return states
+    # A key is the task's id, with "_" and the map index if it is mapped.
+    return {
+        run_id: {
+            -1 if key == task_id else int(key.removeprefix(f"{task_id}_")): state
+            for key, state in states.items()
+        }
+        for run_id, states in told.items()
+    }
 
 
 async def publish_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str, value: Any) -> bool:

@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
-from airflow_spot_provider.operators._reported import (
-    members_of_events,
-    runs_of,
+from airflow_spot_provider.operators._reported import MOST_RUNS, Reported, runs_of
+from airflow_spot_provider.operators._reported_events import events_of
+from airflow_spot_provider.operators._spot_tasks import (
+    index_to_read,
     spot_tasks_of_group,
     spot_tasks_upstream_of,
 )
-from airflow_spot_provider.reports.tables import headline_of, trend_sentence
-from airflow_spot_provider.reports.writing import checked_formats, write
+from airflow_spot_provider.reports.sentences import headline_of, log_table, trend_sentence, whole_list
+from airflow_spot_provider.reports.writing import checked_formats, file_names, write
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
-from airflow_spot_provider.training.report import Run, Thresholds, report_of
+from airflow_spot_provider.training.json_text import whole_uri
+from airflow_spot_provider.training.report import bounded, report_of
+from airflow_spot_provider.training.reported import without_repeats
+from airflow_spot_provider.training.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 OnBreach = Literal["fail", "skip", "warn"]
-MOST_RUNS = 200
 
 
 class SavingsReportBreached(SpotTrainingError):
@@ -34,22 +37,24 @@ class SpotSavingsReportOperator(BaseOperator):
     """Sum up what trainings on spot saved, cost and came to; publish it as XCom, and write it to files if asked.
 
     It runs when what is upstream has ended, however it did (``trigger_rule="all_done"``), and publishes before it fails or skips.
+    With neither tasks, nor a group, nor assets it reports all spot tasks upstream of it.
 
     :param training_task_ids: ids of training and tuning tasks, and of a sweep's ``trials``, with their task groups; mapped ones with all
-        members. Left out, together with ``task_group_id`` and ``assets``: all spot tasks upstream of this one.
-    :param task_group_id: instead, all spot tasks of a task group.
-    :param assets: instead, the events of these assets, which trainings with ``outlets=`` emit; since ``since``, or the newest
-        ``last_n_runs`` of each.
-    :param last_n_runs: how many DAG runs, this one included; those before it by logical date.
+        members.
+    :param task_group_id: all spot tasks of a task group; together with ``training_task_ids``, both.
+    :param assets: instead, the events of these assets, which trainings with ``outlets=`` emit: those that triggered this DAG run, or
+        the newest ``last_n_runs`` of each, or all since ``since``.
+    :param last_n_runs: how many DAG runs, this one included; those before it by logical date (Airflow 3.1 on). At most 200.
     :param since: instead, all runs since then: a datetime, or a timedelta before this run. At most 200.
     :param path: folder to write files to (templated): a local one, or any that fsspec writes, such as ``s3://bucket/reports/{{ run_id }}``.
     :param formats: which files: some of ``html``, ``markdown``, ``csv``, ``parquet``, ``json``.
-    :param conn_id: Airflow connection for the path.
+    :param conn_id: Airflow connection for the path (default: the one in the URL; for S3 ``aws_default``).
     :param title: heading of the files (templated).
-    :param min_savings_percent: the least savings of all trainings together. Unknown savings keep any threshold.
+    :param min_savings_percent: the least savings of all trainings together. What is not known breaches nothing: it is said in ``notes``.
     :param max_interruptions: the most interruptions in all.
     :param max_cost: the most money, in the currency of the price list.
     :param on_breach: ``fail``, ``skip`` or ``warn`` when a threshold is not kept.
+    :return: the report as plain JSON under 8 KB: see docs/reports.md.
     :raises InvalidSpotRequest: at DAG parse, with all that is wrong.
     :raises SavingsReportBreached: a threshold is not kept.
     """
@@ -82,7 +87,7 @@ class SpotSavingsReportOperator(BaseOperator):
         super().__init__(**kwargs)
         self.training_task_ids = None if training_task_ids is None else _listed(training_task_ids)
         self.task_group_id = task_group_id
-        self.assets = list(assets) if assets else None
+        self.assets = None if assets is None else list(assets)
         self.last_n_runs = last_n_runs
         self.since = since
         self.path = path
@@ -95,46 +100,55 @@ class SpotSavingsReportOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, sum up, publish, write; then judge."""
-        runs = self._runs(context)
-        report = report_of(runs)
+        runs, before, notes = self._reported(context)
+        # The run before is looked at last: what it tells of once more is this report's.
+        runs, earlier = without_repeats(runs), [before] if before else []
+        report = report_of(runs, before=next(iter(without_repeats(earlier)), None), notes=notes)
         report["breaches"] = self.thresholds.breaches(report)
+        report["notes"] += self.thresholds.not_judged(report)
         self._tell(report)
-        files: list[str] = []
-        if self.do_xcom_push:
-            context["ti"].xcom_push(key="return_value", value={**report, "files": files})
-        if self.path:
-            files = write(
+        published = self._publish(context, {**report, "folder": None, "files": []})
+        if self.path is not None:
+            folder = write(
                 report, runs, self.path, formats=self.formats, title=self.title, conn_id=self.conn_id
             )
-            self.log.info("Written: %s", ", ".join(files))
-        published = {**report, "files": files}
-        if self.do_xcom_push:
-            context["ti"].xcom_push(key="return_value", value=published)
+            files = file_names(self.formats)
+            self.log.info("Written to %s: %s", folder, ", ".join(files))
+            published = self._publish(context, {**report, "folder": whole_uri(folder), "files": files})
         if report["breaches"]:
             self._judge(" ".join(report["breaches"]))
         return published
 
-    def _runs(self, context: Context) -> list[Run]:
+    def _publish(self, context: Context, report: dict[str, Any]) -> dict[str, Any]:
+        small = bounded(report)
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key="return_value", value=small)
+        return small
+
+    def _reported(self, context: Context) -> Reported:
+        since = self._after(context)
         if self.assets:
-            return members_of_events(
-                context["inlet_events"], self.assets, since=self._after(context), newest=self.last_n_runs
-            )
-        task_ids = self.training_task_ids
-        if task_ids is None:
-            dag = context["dag"]
-            found = (
-                spot_tasks_of_group(dag, self.task_group_id)
-                if self.task_group_id
-                else spot_tasks_upstream_of(context["task"])
-            )
-            task_ids = sorted(found)
-            if not task_ids:
-                where = f"in the task group {self.task_group_id!r}" if self.task_group_id else "upstream"
-                raise SpotTrainingError(
-                    f"There is no spot training {where} to report. Name the tasks with training_task_ids=."
-                )
+            return events_of(context, self.assets, newest=self.last_n_runs, since=since)
+        task = context["task"]
+        index = getattr(context["ti"], "map_index", None)
+        tasks = {task_id: index_to_read(task, task_id, index) for task_id in self._task_ids(context)}
         most = MOST_RUNS if self.since is not None else self.last_n_runs
-        return runs_of(context, task_ids, most=most, since=self._after(context))
+        return runs_of(context, tasks, most=most, since=since)
+
+    def _task_ids(self, context: Context) -> list[str]:
+        named = self.training_task_ids or []
+        if self.task_group_id is not None:
+            found = spot_tasks_of_group(context["dag"], self.task_group_id)
+            where = f"in the task group {self.task_group_id!r}"
+        elif self.training_task_ids is None:
+            found, where = spot_tasks_upstream_of(context["task"]), "upstream"
+        else:
+            return list(dict.fromkeys(named))
+        if not found:
+            raise SpotTrainingError(
+                f"There is no spot training {where} to report. Name the tasks with training_task_ids=."
+            )
+        return list(dict.fromkeys([*named, *sorted(found)]))
 
     def _after(self, context: Context) -> datetime | None:
         if not isinstance(self.since, timedelta):
@@ -146,9 +160,12 @@ class SpotSavingsReportOperator(BaseOperator):
         self.log.info("%s", headline_of(report))
         if trend := trend_sentence(report["trend"]):
             self.log.info("%s", trend)
-        for heading, names in (("Not completed", report["failed"]), ("No result", report["missing"])):
-            if names:
-                self.log.warning("%s: %s", heading, "; ".join(names))
+        self.log.info("\n%s", log_table(report))
+        for heading, kind in (("Not completed", "failed"), ("No result", "missing")):
+            if report[kind]:
+                self.log.warning("%s: %s", heading, "; ".join(whole_list(report[kind])))
+        for note in report["notes"]:
+            self.log.warning("%s", note)
 
     def _judge(self, breaches: str) -> None:
         if self.on_breach == "warn":
@@ -165,13 +182,29 @@ class SpotSavingsReportOperator(BaseOperator):
             "task_group_id": self.task_group_id is not None,
             "assets": self.assets is not None,
         }
-        if sum(sources.values()) > 1:
-            given = [name for name, is_given in sources.items() if is_given]
-            problems.append(f"{given} are given; a report reads one of them.")
+        given = [name for name, is_given in sources.items() if is_given]
+        if sources["assets"] and len(given) > 1:
+            problems.append(f"{given} are given; a report is of tasks or of assets: write two of them.")
         if self.training_task_ids is not None and not self.training_task_ids:
             problems.append(
                 "training_task_ids is empty; name a task, or leave it out for all spot tasks upstream."
             )
+        if self.assets is not None and not self.assets:
+            problems.append("assets is empty; name one, or leave it out for all spot tasks upstream.")
+        problems += self._period_problems()
+        if self.path is not None and (not isinstance(self.path, str) or not self.path.strip()):
+            problems.append(
+                f"path is {self.path!r}; it takes a folder: a local path, or a URL such as s3://bucket/reports."
+            )
+        if self.path is not None and not self.formats:
+            problems.append("path is given and formats is empty; name at least one, or leave path out.")
+        if self.on_breach not in get_args(OnBreach):
+            problems.append(f"on_breach is {self.on_breach!r}; it takes one of {list(get_args(OnBreach))}.")
+        if problems:
+            raise InvalidSpotRequest(problems)
+
+    def _period_problems(self) -> list[str]:
+        problems = []
         if type(self.last_n_runs) is not int or not 1 <= self.last_n_runs <= MOST_RUNS:
             problems.append(
                 f"last_n_runs is {self.last_n_runs!r}; it takes a whole number from 1 to {MOST_RUNS}."
@@ -183,10 +216,9 @@ class SpotSavingsReportOperator(BaseOperator):
             problems.append(f"since is {self.since!r}, which has no timezone; give it one.")
         if self.since is not None and self.last_n_runs != 1:
             problems.append("since and last_n_runs are given; a report reads one of them.")
-        if self.on_breach not in get_args(OnBreach):
-            problems.append(f"on_breach is {self.on_breach!r}; it takes one of {list(get_args(OnBreach))}.")
-        if problems:
-            raise InvalidSpotRequest(problems)
+        if isinstance(self.since, timedelta) and self.since <= timedelta(0):
+            problems.append(f"since is {self.since!r}; it takes a timedelta back from this run, above 0.")
+        return problems
 
 
 def _listed(task_ids: Collection[str]) -> list[str]:

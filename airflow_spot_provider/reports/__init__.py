@@ -1,7 +1,9 @@
 """Reports of spot trainings as files: HTML, Markdown, CSV, Parquet, JSON.
 
-- ``tables``: a report as rows for a table, and as a table in words.
-- ``page``: one HTML file with its charts in it.
+- ``sentences``: a report in words.
+- ``tables``: its trainings as rows, and the report as Markdown.
+- ``charts``: what plotly draws of it.
+- ``page``: one HTML file with all of that in it.
 - ``writing``: where the files go.
 """
 

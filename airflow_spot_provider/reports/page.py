@@ -2,162 +2,177 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from importlib.util import find_spec
 from typing import Any
 
-from airflow_spot_provider.reports.tables import headline_of, money_of, trend_sentence
-from airflow_spot_provider.training.narration import duration
-from airflow_spot_provider.training.report import Run
+from airflow_spot_provider.reports import charts
+from airflow_spot_provider.reports.sentences import (
+    HEADINGS,
+    UNKNOWN,
+    cells_of,
+    changes_of,
+    count,
+    percent_of,
+    prices_sentence,
+    whole_list,
+)
+from airflow_spot_provider.training.narration import duration, money
 
-_SPOT, _ON_DEMAND = "#0072b2", "#e69f00"
+_MOST_ROWS = 500
 _STYLE = """
-:root { color-scheme: light dark; --bg: #fff; --panel: #f8f9fb; --line: #e2e6ea; --ink: #16191f; --soft: #5a6472; --bad: #b3261e; }
+:root { color-scheme: light dark; --bg: #fff; --card: #f7f9fb; --line: #e3e8ee; --ink: #1a202c; --soft: #5b6675; --ok: #00785a; --bad: #b3261e; --warn: #8a5000;
+  --spot: #0072b2; --on-demand: #e69f00; }
 @media (prefers-color-scheme: dark) {
-  :root { --bg: #14171c; --panel: #1b1f26; --line: #2c323b; --ink: #e8ebef; --soft: #a3adba; --bad: #ff8a80; }
+  :root { --bg: #14181d; --card: #1b2027; --line: #2b323b; --ink: #e6eaee; --soft: #9aa6b2; --ok: #4fd1a5; --bad: #ff8a80; --warn: #f2b45a; --spot: #3d9bdc; }
+  .chart path[style*="rgb(0, 114, 178)"] { fill: #3d9bdc !important; }
 }
-body { margin: 0 auto; max-width: 1080px; padding: 28px 24px; background: var(--bg); color: var(--ink);
-  font: 15px/1.5 Inter, system-ui, sans-serif; }
-h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 28px 0 8px; }
-p { margin: 6px 0; } .soft { color: var(--soft); } .bad { color: var(--bad); }
-.tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 18px 0; padding: 0; list-style: none; }
-.tiles li { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 12px 16px; min-width: 150px; }
-.tiles b { display: block; font-size: 24px; line-height: 1.25; }
-table { border-collapse: collapse; width: 100%; } caption { text-align: left; color: var(--soft); }
-th, td { text-align: left; padding: 7px 10px 7px 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { font-weight: 500; color: var(--soft); font-size: 13px; } .number { text-align: right; font-variant-numeric: tabular-nums; }
-.chart { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 6px; margin-top: 12px; }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--bg); color: var(--ink); font: 14px/1.5 Inter, system-ui, sans-serif; }
+main { max-width: 1160px; margin: 0 auto; padding: 28px 24px 56px; }
+h1 { font-size: 22px; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 16px; margin: 36px 0 8px; }
+p { margin: 4px 0; } .soft { color: var(--soft); } .bad { color: var(--bad); } .ok { color: var(--ok); } .warn { color: var(--warn); }
+.strip { display: grid; grid-template-columns: 1.6fr repeat(4, 1fr); gap: 10px; margin: 18px 0 0; padding: 0; list-style: none; }
+.strip li, .chart, .breach { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; }
+.strip b { display: block; font-size: 24px; font-weight: 600; line-height: 1.3; } .strip small { display: block; font-size: 13px; color: var(--soft); }
+.breach { border-left: 4px solid var(--bad); margin: 14px 0 0; } .breach p + p { margin-top: 8px; }
+.meter { height: 8px; border-radius: 4px; background: var(--on-demand); margin: 8px 0 6px; overflow: hidden; } .meter i { display: block; height: 100%; background: var(--spot); }
+.charts { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; margin-top: 18px; } .chart { padding: 4px 8px 0; min-width: 0; }
+.chart text { fill: var(--ink) !important; } .chart .xtick text, .chart .ytick text { fill: var(--soft) !important; }
+.chart .gridlayer path { stroke: var(--line) !important; } .chart .zerolinelayer path { stroke: var(--soft) !important; }
+.chart .hoverlayer path { fill: var(--bg) !important; stroke: var(--soft) !important; } .chart .legend rect.bg { fill: transparent !important; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: 8px; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+thead th { font-weight: 500; color: var(--soft); font-size: 12px; padding: 6px 8px; white-space: nowrap; } tbody th { font-weight: 600; min-width: 160px; max-width: 420px; }
+th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.names { margin: 0; padding-left: 18px; } .names li { overflow-wrap: anywhere; }
+@media (max-width: 860px) { .strip, .charts { grid-template-columns: 1fr 1fr; } .strip li:first-child { grid-column: 1 / -1; } .charts { grid-template-columns: 1fr; } }
 """
 
 
-def as_html(report: Mapping[str, Any], runs: Sequence[Run], *, title: str) -> bytes:
+def as_html(report: Mapping[str, Any], *, title: str) -> bytes:
     """The report as a page.
 
     :param report: of :func:`~airflow_spot_provider.training.report.report_of`.
-    :param runs: what it is of.
     :param title: its heading.
     """
+    drawn = charts.charts_of(report) if charts.are_drawn() else []
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{escape(headline_of(report))}</p>",
-        *(f"<p>{escape(sentence)}</p>" for sentence in [trend_sentence(report["trend"])] if sentence),
-        *(f'<p class="bad"><b>{escape(breach)}</b></p>' for breach in report.get("breaches", ())),
-        _tiles(report),
-        *_charts(report),
-        _sums("By task", "Task", report["by_task"]),
-        _sums("By instance type", "Instance type", report["by_instance_type"]),
-        _sums("By run", "Run", {run["run_id"]: run for run in report["runs"]}) if len(runs) > 1 else "",
-        _list("Not completed", report["failed"]),
-        _list("No result", report["missing"]),
+        f'<p class="soft">{escape(_about(report))}</p>',
+        _breaches(report.get("breaches", ())),
+        _strip(report),
+        _trend(report["trend"]),
+        f'<div class="charts">{"".join(_chart(each) for each in drawn)}</div>' if drawn else "",
+        "" if charts.are_drawn() else f'<p class="soft">{escape(charts.WITHOUT_PLOTLY)}</p>',
+        _names("Not completed", report["failed"], "bad"),
+        _names("No result", report["missing"], "warn"),
+        _sums("By task", "Task", report["by_task"].items()),
+        _sums("By instance type", "Instance type", report["by_instance_type"].items()),
+        _sums("By run", "Run", _runs(report["runs"])) if len(report["runs"]) > 1 else "",
+        f'<p class="soft">{escape(prices_sentence(report) or "")}</p>',
+        _names("Skipped", report["skipped"], "soft"),
+        _names("Notes", report["notes"], "soft"),
     ]
-    if report["left_out"]:
-        parts.append(
-            f'<p class="soft">{report["left_out"]} rows are left out of the tables above; the CSV file has all.</p>'
-        )
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
+    )
     body = "\n".join(part for part in parts if part)
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main></body></html>\n'.encode(
-        errors="replace"
+    page = (
+        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main></body></html>\n'
     )
+    return page.encode(errors="replace")
 
 
-def _tiles(report: Mapping[str, Any]) -> str:
-    percent = report["savings_percent"]
-    tiles = [
-        ("not known" if percent is None else f"{percent:.1f}%", "saved"),
-        (money_of(report), "cost, of what on demand would have cost"),
-        (str(report["interruptions"]), "interruptions"),
-        (duration(report["waiting_seconds"]), "without an instance"),
-        (str(report["jobs"] + report["unknown"]), "training jobs"),
+def _about(report: Mapping[str, Any]) -> str:
+    """How many of what, and of when."""
+    runs = report["runs"]
+    dates = sorted(run["when"][:16].replace("T", " ") for run in runs if run["when"])
+    when = f", {dates[0]}" + (f" to {dates[-1]}" if dates[0] != dates[-1] else "") + " UTC" if dates else ""
+    jobs = report["jobs"] + report["unknown"]
+    return f"{count(jobs, 'training job')} in {count(len(runs), 'run')}{when}"
+
+
+def _strip(report: Mapping[str, Any]) -> str:
+    first = report["money"][0] if report["money"] else None
+    meter = ""
+    if first and first["on_demand_cost"] > 0:
+        share = min(100.0, first["cost"] / first["on_demand_cost"] * 100)
+        meter = f'<div class="meter" aria-hidden="true"><i style="width:{share:.1f}%"></i></div>'
+    paid = [
+        f"{money(each['cost'], each['currency'])} instead of {money(each['on_demand_cost'], each['currency'])} on demand, "
+        f"prices of {each['price_date']}"
+        for each in report["money"][:5]
     ]
-    listed = "".join(f"<li><b>{escape(number)}</b>{escape(words)}</li>" for number, words in tiles)
-    return f'<ul class="tiles">{listed}</ul>'
+    lacking = [
+        *([f"{report['unknown']:,} without a savings figure"] if report["unknown"] else []),
+        *([f"{report['no_price']:,} without a price"] if report["no_price"] else []),
+    ]
+    saved = "Savings not known" if percent_of(report) == UNKNOWN else f"{percent_of(report)} saved"
+    smalls = "".join(f"<small>{escape(each)}</small>" for each in [*(paid or ["Cost not known"]), *lacking])
+    completed = sum(number for name, number in report["outcomes"].items() if name.startswith("Completed"))
+    lost = [
+        *([f"{report['failed_count']:,} not completed"] if report["failed_count"] else []),
+        *([f"{report['missing_count']:,} without a result"] if report["missing_count"] else []),
+    ]
+    trained, billed = (duration(report[f"{kind}_instance_seconds"]) for kind in ("training", "billable"))
+    tiles = [
+        (f"{completed:,}", "tasks completed", lost),
+        (f"{report['interruptions']:,}", "interruptions", []),
+        (duration(report["waiting_seconds"]), "without an instance", []),
+        (billed, "billed", [f"of {trained} trained, over all instances"]),
+    ]
+    told = "".join(
+        f"<li><b>{escape(number)}</b>{words}{''.join(f'<small>{escape(more)}</small>' for more in mores)}</li>"
+        for number, words, mores in tiles
+    )
+    return f'<ul class="strip"><li><b>{escape(saved)}</b>{meter}{smalls}</li>{told}</ul>'
 
 
-def _sums(title: str, heading: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
-    headings = ("Jobs", "Savings", "Interruptions", "Without an instance", "Cost, of on demand")
-    rows = []
-    for name, sums in groups.items():
-        percent = sums["savings_percent"]
-        cells = (
-            str(sums["jobs"] + sums["unknown"]),
-            "not known" if percent is None else f"{percent:.1f}%",
-            str(sums["interruptions"]),
-            duration(sums["waiting_seconds"]),
-            money_of(sums),
-        )
-        outcomes = ", ".join(f"{number} {outcome}" for outcome, number in sums["outcomes"].items())
-        rows.append(
-            f'<tr><th scope="row">{escape(str(name))}</th>'
-            + "".join(f'<td class="number">{escape(cell)}</td>' for cell in cells)
-            + f"<td>{escape(outcomes)}</td></tr>"
-        )
-    head = "".join(f'<th scope="col" class="number">{each}</th>' for each in headings)
+def _trend(trend: Mapping[str, Any] | None) -> str:
+    if trend is None:
+        return ""
+    changes = ", ".join(f"{escape(what)} <b>{escape(by)}</b>" for what, by in changes_of(trend))
+    return f'<p style="margin-top:14px"><span class="soft">Against {escape(trend["against"])}:</span> {changes}</p>'
+
+
+def _breaches(breaches: Sequence[str]) -> str:
+    told = "".join(f"<p>{escape(breach)}</p>" for breach in breaches)
     return (
-        f'<h2>{title}</h2><table><thead><tr><th scope="col">{heading}</th>{head}<th scope="col">Outcomes</th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        f'<div class="breach" role="alert"><b class="bad">Threshold not kept</b>{told}</div>' if told else ""
     )
 
 
-def _list(title: str, names: Sequence[str]) -> str:
+def _chart(drawn: str) -> str:
+    return f'<div class="chart">{drawn}</div>'
+
+
+def _runs(runs: Iterable[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(run["run_id"], run) for run in runs]
+
+
+def _sums(title: str, heading: str, groups: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
+    listed = list(groups)
+    rows = []
+    for name, sums in listed[:_MOST_ROWS]:
+        *numbers, outcomes = map(escape, cells_of(sums))
+        cells = "".join(f'<td class="number">{cell}</td>' for cell in numbers)
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}<td>{outcomes}</td></tr>')
+    if not rows:
+        return ""
+    *numeric, last = HEADINGS
+    head = "".join(f'<th scope="col" class="number">{each}</th>' for each in numeric)
+    more = len(listed) - _MOST_ROWS
+    left_out = f'<p class="soft">and {more:,} more; the CSV file has all trainings.</p>' if more > 0 else ""
+    return (
+        f'<h2>{title}</h2><div class="scroll" tabindex="0" role="region" aria-label="{title}"><table><thead><tr><th scope="col">{heading}</th>{head}'
+        f'<th scope="col">{last}</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>{left_out}'
+    )
+
+
+def _names(title: str, names: Sequence[str], kind: str) -> str:
     if not names:
         return ""
-    return f"<h2>{title}</h2><ul>{''.join(f'<li>{escape(name)}</li>' for name in names)}</ul>"
-
-
-def _charts(report: Mapping[str, Any]) -> list[str]:
-    if find_spec("plotly") is None:
-        return ["<p class=\"soft\">Charts take plotly: pip install 'airflow-spot-provider[reports]'.</p>"]
-    import plotly.io
-
-    groups = report["runs"][::-1] if len(report["runs"]) > 1 else None
-    sums = groups or list(report["by_task"].values())
-    # Plotly takes markup in text for markup: a name is no markup.
-    names = [
-        escape(str(name)) for name in ([run["run_id"] for run in groups] if groups else report["by_task"])
-    ]
-    drawn = []
-    for number, figure in enumerate(_figures(names, sums)):
-        inline = plotly.io.to_html(
-            figure,
-            full_html=False,
-            include_plotlyjs=number == 0,
-            config={"displayModeBar": False},
-            validate=False,
-        )
-        drawn.append(f'<div class="chart">{inline}</div>')
-    return drawn
-
-
-def _figures(names: list[str], sums: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    figures = [
-        _figure(
-            "Savings, %",
-            [_bar("savings", names, [each["savings_percent"] for each in sums], _SPOT)],
-            yaxis={"range": [0, 100]},
-        )
-    ]
-    for currency in sorted({amount["currency"] for each in sums for amount in each["money"]}):
-        amounts: list[Mapping[str, Any]] = [
-            next((each for each in group["money"] if each["currency"] == currency), {}) for group in sums
-        ]
-        figures.append(
-            _figure(
-                f"Cost against on demand, {escape(currency)}",
-                [
-                    _bar("cost", names, [each.get("cost") for each in amounts], _SPOT),
-                    _bar("on demand", names, [each.get("on_demand_cost") for each in amounts], _ON_DEMAND),
-                ],
-            )
-        )
-    return figures
-
-
-def _bar(label: str, names: list[str], values: list[Any], colour: str) -> dict[str, Any]:
-    return {"type": "bar", "name": label, "x": names, "y": values, "marker": {"color": colour}}
-
-
-def _figure(title: str, data: list[dict[str, Any]], **layout: Any) -> dict[str, Any]:
-    shape = {"height": 320, "margin": {"t": 48, "b": 60}, "xaxis": {"type": "category"}, **layout}
-    return {"data": data, "layout": {"title": {"text": title}, **shape}}
+    listed = "".join(f"<li>{escape(name)}</li>" for name in whole_list(names, 100))
+    return f'<h2 class="{kind}">{title}</h2><ul class="names">{listed}</ul>'

@@ -9,9 +9,17 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from airflow_spot_provider.reports.sentences import (
+    HEADINGS,
+    cells_of,
+    headline_of,
+    prices_sentence,
+    trend_sentence,
+    whole_list,
+)
 from airflow_spot_provider.training import SpotTrainingResult
-from airflow_spot_provider.training.narration import duration, money
-from airflow_spot_provider.training.report import Member, Run
+from airflow_spot_provider.training.json_text import sound
+from airflow_spot_provider.training.reported import Member, Run
 
 COLUMNS = (
     "run_id",
@@ -36,7 +44,8 @@ COLUMNS = (
     "problem",
 )
 """A row for each training. Training and billable seconds of a tuning job are over all instances of all of its training jobs."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_MOST_ROWS = 500
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
 
@@ -80,60 +89,35 @@ def as_parquet(runs: Sequence[Run]) -> bytes:
     return written.getvalue()
 
 
-def as_markdown(report: Mapping[str, Any], runs: Sequence[Run], *, title: str) -> bytes:
+def as_markdown(report: Mapping[str, Any], *, title: str) -> bytes:
     """The report for a pull request, a wiki or a chat."""
-    lines = [f"# {plain(title)}", "", headline_of(report), ""]
+    lines = [f"# {plain(title)}", "", plain(headline_of(report)), ""]
     if trend := trend_sentence(report["trend"]):
         lines += [plain(trend), ""]
-    lines += _table(
-        ("Task", "Jobs", "Savings", "Interruptions", "Without an instance", "Cost", "Outcomes"),
-        [(name, *_cells(sums)) for name, sums in report["by_task"].items()],
-    )
-    if len(runs) > 1:
-        lines += _table(
-            ("Run", "Jobs", "Savings", "Interruptions", "Without an instance", "Cost", "Outcomes"),
-            [(each["run_id"], *_cells(each)) for each in report["runs"]],
-        )
-    for heading, names in (("Not completed", report["failed"]), ("No result", report["missing"])):
-        if names:
-            lines += [f"## {heading}", "", *(f"- {plain(name)}" for name in names), ""]
     for breach in report.get("breaches", ()):
-        lines += [f"**{plain(breach)}**", ""]
+        lines += [f"**Threshold not kept.** {plain(breach)}", ""]
+    lines += _table("Task", [(name, *cells_of(sums)) for name, sums in report["by_task"].items()])
+    lines += _table(
+        "Instance type", [(name, *cells_of(sums)) for name, sums in report["by_instance_type"].items()]
+    )
+    if len(report["runs"]) > 1:
+        lines += _table("Run", [(each["run_id"], *cells_of(each)) for each in report["runs"]])
+    if prices := prices_sentence(report):
+        lines += [plain(prices), ""]
+    for heading, names in (
+        ("Not completed", report["failed"]),
+        ("No result", report["missing"]),
+        ("Skipped", report["skipped"]),
+        ("Notes", report["notes"]),
+    ):
+        if names:
+            lines += [
+                f"## {heading}",
+                "",
+                *(f"- {plain(name)}" for name in whole_list(names, _MOST_ROWS)),
+                "",
+            ]
     return "\n".join(lines).encode(errors="replace")
-
-
-def headline_of(report: Mapping[str, Any]) -> str:
-    """What it all came to, in a sentence or two."""
-    percent = report["savings_percent"]
-    saved = "Savings are not known" if percent is None else f"Saved {percent:.1f}%"
-    unknown = f" ({report['unknown']} without a figure)" if report["unknown"] else ""
-    paid = "; ".join(
-        f"{money(each['cost'], each['currency'])} instead of {money(each['on_demand_cost'], each['currency'])} on demand "
-        f"(prices of {each['price_date']})"
-        for each in report["money"]
-    )
-    no_price = f"; {report['no_price']} without a price" if report["no_price"] and paid else ""
-    jobs = report["jobs"] + report["unknown"]
-    return (
-        f"{saved} over {jobs} training job{'s' * (jobs != 1)}{unknown}. Cost: {paid or 'not known'}{no_price}. "
-        f"{report['interruptions']} interruption{'s' * (report['interruptions'] != 1)}, "
-        f"{duration(report['waiting_seconds'])} without an instance."
-    )
-
-
-def trend_sentence(trend: Mapping[str, Any] | None) -> str | None:
-    """How the newest run differs from the one before; None if there is none."""
-    if trend is None:
-        return None
-    parts = []
-    if trend["savings_percent"] is not None:
-        parts.append(f"savings {trend['savings_percent']:+.1f} points")
-    if trend["cost"] is not None:
-        sign = "+" if trend["cost"] >= 0 else "-"
-        parts.append(f"cost {sign}{money(abs(trend['cost']), trend['currency'])}")
-    parts.append(f"interruptions {trend['interruptions']:+d}")
-    parts += [f"{name} {change:+.4g}" for name, change in trend["metrics"].items() if change is not None]
-    return f"Against {trend['against']}: {', '.join(parts)}."
 
 
 def harmless(value: Any) -> Any:
@@ -142,34 +126,17 @@ def harmless(value: Any) -> Any:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return _MARKUP.sub(r"\\\1", text).replace("\n", " ").replace("\r", " ")
+    """Text that Markdown shows as it is: no markup, and no address that becomes a link by itself."""
+    shown = _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return shown.replace("://", ":\u200b//").replace("www.", "www\u200b.").replace("@", "@\u200b")
 
 
-def money_of(sums: Mapping[str, Any]) -> str:
-    """What a group cost, and what it would have cost on demand."""
-    told = "; ".join(
-        f"{money(each['cost'], each['currency'])} of {money(each['on_demand_cost'], each['currency'])}"
-        for each in sums["money"]
-    )
-    return told or "not known"
-
-
-def _cells(sums: Mapping[str, Any]) -> tuple[str, ...]:
-    percent = sums["savings_percent"]
-    return (
-        str(sums["jobs"] + sums["unknown"]),
-        "not known" if percent is None else f"{percent:.1f}%",
-        str(sums["interruptions"]),
-        duration(sums["waiting_seconds"]),
-        money_of(sums),
-        ", ".join(f"{number} {name}" for name, number in sums["outcomes"].items()),
-    )
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def _table(heading: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    headings = (heading, *HEADINGS)
     lines = [f"| {' | '.join(headings)} |", f"|{' --- |' * len(headings)}"]
-    return [*lines, *(f"| {' | '.join(plain(cell) for cell in row)} |" for row in rows), ""]
+    lines += [f"| {' | '.join(plain(cell) for cell in row)} |" for row in rows[:_MOST_ROWS]]
+    more = [f"and {len(rows) - _MOST_ROWS:,} more", ""] if len(rows) > _MOST_ROWS else []
+    return [*lines, "", *more]
 
 
 def _row(run: Run, member: Member) -> dict[str, Any]:
@@ -183,9 +150,10 @@ def _row(run: Run, member: Member) -> dict[str, Any]:
     }
     result = member.result
     if result is None:
-        return row
+        return {name: sound(value) if isinstance(value, str) else value for name, value in row.items()}
     row |= {name: getattr(result, name) for name in COLUMNS if hasattr(result, name)}
     row["outcome"] = str(result.outcome)
+    row |= {name: sound(value) for name, value in row.items() if isinstance(value, str)}
     if not isinstance(result, SpotTrainingResult):
         row["training_seconds"] = result.training_instance_seconds
         row["billable_seconds"] = result.billable_instance_seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_spot_provider.reports.page import as_html
 from airflow_spot_provider.reports.tables import as_csv, as_markdown, as_parquet
 from airflow_spot_provider.training import InvalidSpotRequest
-from airflow_spot_provider.training.report import Run
+from airflow_spot_provider.training.reported import Run
 
 FORMATS = {
     "html": "report.html",
@@ -23,6 +24,10 @@ FORMATS = {
     "json": "report.json",
 }
 """What there is, and what the files are called."""
+_DEFAULT_AWS_CONNECTION = "aws_default"
+_S3 = ("s3", "s3a", "s3n")
+_WITHOUT_FOLDERS = (*_S3, "gs", "gcs", "abfs", "abfss", "adl", "az", "oss")
+"""Object stores: a key is all there is, and to make a folder may make a bucket."""
 
 
 def checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
@@ -46,6 +51,11 @@ def checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return given
 
 
+def file_names(formats: Sequence[str]) -> list[str]:
+    """What the files of some formats are called."""
+    return [FORMATS[each] for each in formats]
+
+
 def write(
     report: Mapping[str, Any],
     runs: Sequence[Run],
@@ -54,31 +64,56 @@ def write(
     formats: Sequence[str],
     title: str,
     conn_id: str | None = None,
-) -> list[str]:
-    """Write a report's files.
+) -> str:
+    """Write a report's files: all are made before any is written, and those that are there are replaced whole.
 
     :param path: a folder: a local one, or a URL such as ``s3://bucket/reports``.
     :param formats: some of :data:`FORMATS`.
     :param title: the heading.
-    :param conn_id: Airflow connection for the path.
-    :return: where the files are.
+    :param conn_id: Airflow connection for the path (default: the one in the URL; for S3 ``aws_default``).
+    :return: the folder.
+    :raises InvalidSpotRequest: the path is empty, as a template can make it.
     """
+    if not path.strip():
+        raise InvalidSpotRequest(
+            ["path is empty once its template is rendered; it takes a folder, such as s3://bucket/reports."]
+        )
     makers = {
-        "html": lambda: as_html(report, runs, title=title),
-        "markdown": lambda: as_markdown(report, runs, title=title),
+        "html": lambda: as_html(report, title=title),
+        "markdown": lambda: as_markdown(report, title=title),
         "csv": lambda: as_csv(runs),
         "parquet": lambda: as_parquet(runs),
         "json": lambda: json.dumps(report, indent=2).encode(),
     }
     contents = {FORMATS[each]: makers[each]() for each in formats}
-    url = path if "://" in path else Path(path).absolute().as_uri()
-    if url.startswith(("s3://", "s3a://")) and conn_id is None and "@" not in url.split("/")[2]:
-        conn_id = "aws_default"
-    folder = ObjectStoragePath(url, conn_id=conn_id)
-    if folder.protocol == "file":
-        folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    folder = _folder(path, conn_id)
     for name, content in contents.items():
-        (folder / name).write_bytes(content)
-        written.append(str(folder / name))
-    return written
+        if folder.protocol == "file":
+            _replace(Path(folder.path) / name, content)
+        else:
+            (folder / name).write_bytes(content)
+    return str(folder)
+
+
+def _folder(path: str, conn_id: str | None) -> ObjectStoragePath:
+    url = path if "://" in path else Path(path).absolute().as_uri()
+    folder = ObjectStoragePath(url, conn_id=conn_id)
+    if folder.protocol in _S3 and folder.conn_id is None:
+        folder = ObjectStoragePath(url, conn_id=_DEFAULT_AWS_CONNECTION)
+    if folder.protocol not in _WITHOUT_FOLDERS:
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Whoever reads the file meanwhile reads the old one or the new one, and never half of it."""
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
+        half = Path(new.name)
+        try:
+            new.write(content)
+            new.flush()
+            half.chmod(file.stat().st_mode & 0o777 if file.exists() else 0o644)
+            half.replace(file)
+        except BaseException:
+            half.unlink()
+            raise

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, Asset, TaskGroup
+from airflow.sdk import DAG, Asset, TaskGroup, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_spot_provider._compat import NotInThisAirflow
 from airflow_spot_provider.operators import _reported
+from airflow_spot_provider.operators import report as report_module
 from airflow_spot_provider.operators.report import SavingsReportBreached, SpotSavingsReportOperator
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
+from airflow_spot_provider.reports.sentences import log_table
 from airflow_spot_provider.training import InvalidSpotRequest, Outcome, SpotTrainingError, SpotTrainingResult
 
 CONFIG = {
@@ -21,13 +27,14 @@ CONFIG = {
     "OutputDataConfig": {"S3OutputPath": "s3://bucket/output"},
     "StoppingCondition": {"MaxRuntimeInSeconds": 600},
 }
+_NUMBERS = itertools.count()
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 def _json(billed: int = 100, **fields: Any) -> dict[str, Any]:
     told: dict[str, Any] = {
         "job_name": "j",
-        "job_arn": "a",
+        "job_arn": f"arn:{next(_NUMBERS)}",
         "outcome": Outcome.COMPLETED,
         "training_seconds": 500,
     }
@@ -35,27 +42,30 @@ def _json(billed: int = 100, **fields: Any) -> dict[str, Any]:
 
 
 class _Runs:
-    """The DAG runs of an Airflow: what their tasks published, and in which states they are."""
+    """The DAG runs of an Airflow: what their tasks published (``task#index`` if mapped), and in which states they are.
+
+    A state instead of a result is a task that published nothing; an exception is raised by whoever pulls it.
+    """
 
     dag_id = "d"
 
-    def __init__(self, *runs: dict[str, Any]) -> None:
+    def __init__(self, *runs: dict[str, Any], map_index: int = -1) -> None:
         self._runs = {f"run-{number}": run for number, run in enumerate(runs)}
+        self.map_index = map_index
         self.pushed: dict[str, Any] = {}
+        self.pulls = 0
 
     def earlier(self, _ti: Any, _run: Any) -> Any:
         for number, run_id in enumerate(list(self._runs)[1:], start=1):
             yield SimpleNamespace(run_id=run_id, run_after=NOON - timedelta(days=number), logical_date=NOON)
 
-    def get_task_states(self, *, run_ids: list[str], **_which: Any) -> Any:
-        def _key(key: str) -> str:
-            task, _, index = key.partition("#")
-            return f"{task}_{index}" if index else task
-
+    def get_task_states(self, *, run_ids: list[str], task_ids: list[str], dag_id: str) -> Any:
+        assert dag_id == self.dag_id
         return {
             run_id: {
-                _key(key): "failed" if value is None else "success"
+                key.replace("#", "_"): value if isinstance(value, str) else "success"
                 for key, value in self._runs[run_id].items()
+                if key.partition("#")[0] in task_ids
             }
             for run_id in run_ids
         }
@@ -63,12 +73,18 @@ class _Runs:
     def xcom_pull(
         self, task_ids: str, run_id: str, map_indexes: int | None = None, key: str = "return_value"
     ) -> Any:
-        published = self._runs[run_id].get(
-            task_ids if map_indexes in (None, -1) else f"{task_ids}#{map_indexes}"
-        )
+        self.pulls += 1
+        run = {name: value for name, value in self._runs[run_id].items() if not isinstance(value, str)}
+        if map_indexes is not None:
+            found = [run.get(task_ids if map_indexes == -1 else f"{task_ids}#{map_indexes}")]
+        else:
+            found = [value for name, value in run.items() if name.partition("#")[0] == task_ids] or [None]
+        for value in found:
+            if isinstance(value, Exception):
+                raise value
         if key != "return_value":
-            return published["published"].get(key)
-        return published
+            return found[0]["published"].get(key)
+        return found[0] if len(found) == 1 else found
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
@@ -104,15 +120,142 @@ def test_report_since_reads_runs_as_far_back_as_asked(monkeypatch: pytest.Monkey
     assert [run["run_id"] for run in report["runs"]] == ["run-0", "run-1", "run-2", "run-3"]
 
 
-def test_mapped_members_without_a_result_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = _Runs({"train#0": _json(), "train#1": None, "train#2": {"something": "else"}, "trainer": _json()})
-    report = _execute(_report(), runs, monkeypatch)
-
+def test_trend_takes_the_run_before_that_is_in_no_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = _execute(_report(), _Runs({"train": _json(100)}, {"train": _json(200)}), monkeypatch)
     assert report["jobs"] == 1
+    assert report["trend"]["savings_percent"] == pytest.approx(20)
+
+
+def test_airflow_that_cannot_tell_earlier_runs_reports_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def _cannot(_ti: Any, _run: Any) -> Any:
+        raise NotInThisAirflow("It takes Airflow 3.1.")
+
+    runs = _Runs({"train": _json()})
+    runs.earlier = _cannot  # type: ignore[method-assign]
+    assert _execute(_report(), runs, monkeypatch)["notes"] == ["There is no trend. It takes Airflow 3.1."]
+    with pytest.raises(NotInThisAirflow):
+        _execute(_report(last_n_runs=2), runs, monkeypatch)
+
+
+def test_report_since_says_where_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_module, "MOST_RUNS", 3)
+    report = _execute(
+        _report(since=timedelta(days=30)), _Runs(*[{"train": _json()} for _ in range(6)]), monkeypatch
+    )
+    assert len(report["runs"]) == 3
+    assert report["notes"] == ["since reaches back further than 3 runs: run-3 and older ones are left out."]
+
+
+def test_mapped_members_without_a_result_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = _Runs(
+        {
+            "train#0": _json(),
+            "train#1": "failed",
+            "train#2": {"something": "else"},
+            "train#3": "upstream_failed",
+            "train#10": _json(),
+            "train_1": _json(),
+        }
+    )
+    report = _execute(_report(training_task_ids=["train", "train_1"]), runs, monkeypatch)
+
+    assert report["jobs"] == 3
     assert report["missing"] == [
         "train[1] of run-0: no result; the task is failed",
         "train[2] of run-0: what it published is no training result",
+        "train[3] of run-0: no result; the task is upstream failed",
     ]
+    assert report["by_task"]["train_1"]["jobs"] == 1
+
+
+def test_results_keep_their_names_when_a_member_that_succeeded_published_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Its XCom was deleted by hand: only asking for each tells whose it is.
+    members: dict[str, Any] = {
+        "train#0": _json(),
+        "train#1": _json(outcome=Outcome.FAILED),
+        "train#2": "success",
+    }
+    report = _execute(_report(), _Runs(members), monkeypatch)
+    assert report["failed"] == ["train[1] of run-0: Failed"]
+    assert report["missing"] == ["train[2] of run-0: no result; the task is success"]
+
+
+def test_ten_thousand_members_are_asked_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    members: dict[str, Any] = {f"train#{index}": _json() for index in range(10_000)}
+    runs = _Runs({**members, "train#7": "failed", "train#9999": "skipped"})
+    report = _execute(_report(), runs, monkeypatch)
+
+    assert (report["jobs"], report["missing_count"], report["skipped_count"]) == (9_998, 1, 1)
+    assert report["missing"] == ["train[7] of run-0: no result; the task is failed"]
+    assert runs.pulls == 3
+
+
+def test_fallback_that_was_skipped_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = _Runs({"train": _json(), "fallback": "skipped"})
+    report = _execute(_report(training_task_ids=["train", "fallback"]), runs, monkeypatch)
+    assert report["missing"] == []
+    assert report["skipped"] == ["fallback of run-0: no result; the task is skipped"]
+
+
+@pytest.mark.parametrize(
+    ("published", "word"),
+    [
+        (ImportError("no such class"), "cannot be read: ImportError"),
+        ({**_json(), "cost": float("nan"), "currency": "USD"}, "a cost that no training has"),
+        ({**_json(), "interruptions": 10**400}, "is no training result|interruptions"),
+        ([1, 2], "is no training result"),
+        ({"slot": 1, "trials": "many"}, "is no training result"),
+        ({"trials": [1]}, "is no training result"),
+    ],
+)
+def test_what_strangers_published_is_said_and_stops_nothing(
+    published: Any, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = _Runs({"train": published, "other": _json()})
+    report = _execute(_report(training_task_ids=["train", "other"]), runs, monkeypatch)
+    assert report["jobs"] == 1
+    assert re.search(word, report["missing"][0])
+    json.dumps(runs.pushed, allow_nan=False)
+
+
+def test_member_that_cannot_be_read_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = _Runs({"train#0": _json(), "train#1": ValueError("?"), "train#2": _json()})
+    report = _execute(_report(), runs, monkeypatch)
+    assert report["jobs"] == 2
+    assert report["missing"] == ["train[1] of run-0: what it published cannot be read: ValueError"]
+
+
+def test_results_of_an_older_version_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = {
+        "job_name": "j",
+        "job_arn": "",
+        "outcome": "Completed",
+        "training_seconds": 10,
+        "billable_seconds": 5,
+    }
+    report = _execute(_report(), _Runs({"train": old}), monkeypatch)
+    assert (report["savings_percent"], report["no_price"], report["money"]) == (50, 1, [])
+
+
+def test_inside_a_mapped_task_group_a_report_is_of_its_own_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    with DAG("d", schedule=None) as dag:
+
+        @task_group
+        def each(rate: str) -> None:
+            train = SageMakerSpotTrainingOperator(
+                task_id="train", config=CONFIG, max_wait=1200, hyperparameters={"rate": rate}
+            )
+            train >> SpotSavingsReportOperator(task_id="report")
+
+        each.expand(rate=["1", "2", "3"])
+    operator = dag.get_task("each.report")
+    assert isinstance(operator, SpotSavingsReportOperator)
+    runs = _Runs(
+        {f"each.train#{index}": _json(billed) for index, billed in enumerate((50, 100, 250))}, map_index=1
+    )
+    assert _execute(operator, runs, monkeypatch)["savings_percent"] == pytest.approx(80)
 
 
 def test_trials_of_a_sweep_are_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +289,13 @@ def test_report_is_of_all_spot_tasks_upstream_unless_told_otherwise(monkeypatch:
     assert set(_execute(operator, runs, monkeypatch)["by_task"]) == {"g.one", "g.two"}
 
     operator.task_group_id = "g"
-    assert set(_execute(operator, runs, monkeypatch)["by_task"]) == {"g.one", "g.two"}
+    operator.training_task_ids = ["elsewhere"]
+    report = _execute(operator, runs, monkeypatch)
+    assert set(report["by_task"]) == {"g.one", "g.two", "elsewhere"}
+
+    operator.task_group_id = "nowhere"
+    with pytest.raises(InvalidSpotRequest, match=r"the task groups of d are \['g'\]"):
+        _execute(operator, runs, monkeypatch)
 
 
 def test_report_of_nothing_says_how_to_name_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,11 +311,10 @@ def test_report_of_asset_events(monkeypatch: pytest.MonkeyPatch) -> None:
             timestamp=NOON + timedelta(days=day), extra=extra, source_run_id=f"r{day}", source_task_id="train"
         )
 
-    told = {key: value for key, value in _json().items() if key != "job_arn"}
     events = {
         asset: [
-            _event(0, {"airflow_spot": told}),
-            _event(1, {"airflow_spot": told}),
+            _event(0, {"airflow_spot": _json()}),
+            _event(1, {"airflow_spot": _json()}),
             _event(2, {"by": "hand"}),
         ]
     }
@@ -179,6 +327,42 @@ def test_report_of_asset_events(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert [run["run_id"] for run in report["runs"]] == ["r2", "r1"]
     assert report["missing"] == ["train of r2: the event does not tell of a spot training"]
+
+    one = _report(training_task_ids=None, assets=[asset])
+    triggered = _execute(
+        one, _Runs({}), monkeypatch, inlet_events=events, triggering_asset_events={asset: events[asset][1:2]}
+    )
+    assert [run["run_id"] for run in triggered["runs"]] == ["r1"]
+    assert triggered["trend"]["against"] == "r0"
+
+    since = _report(training_task_ids=None, assets=[asset], since=NOON + timedelta(hours=12))
+    recent = _execute(since, _Runs({}), monkeypatch, inlet_events=events)
+    assert [run["run_id"] for run in recent["runs"]] == ["r2", "r1"]
+
+
+def test_report_of_an_asset_without_events_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    asset = Asset("model")
+    report = _execute(
+        _report(training_task_ids=None, assets=[asset]), _Runs({}), monkeypatch, inlet_events={asset: []}
+    )
+    assert report["notes"] == ["The assets have no event yet: nothing is reported."]
+
+
+def test_path_that_a_template_made_empty_is_an_error_after_the_report_is_published(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = _Runs({"train": _json()})
+    operator = _report(path="{{ params.path }}")
+    operator.path = ""
+    with pytest.raises(InvalidSpotRequest, match="path is empty"):
+        _execute(operator, runs, monkeypatch)
+    assert runs.pushed["return_value"]["jobs"] == 1
+
+
+def test_log_has_a_table_that_no_name_can_add_lines_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = {"train": _json(), "evil\nERROR": _json()}
+    table = log_table(_execute(_report(training_task_ids=list(tasks)), _Runs(tasks), monkeypatch))
+    assert [line.split()[0] for line in table.splitlines()] == ["Task", "train", "evil"]
 
 
 BREACHED = {"min_savings_percent": 90}
@@ -206,8 +390,12 @@ def test_breach_skips_or_warns_when_asked(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [
-        ({"task_group_id": "g"}, "one of them"),
+        ({"assets": [Asset("a")]}, "of tasks or of assets"),
         ({"training_task_ids": []}, "empty"),
+        ({"training_task_ids": None, "assets": []}, "assets is empty"),
+        ({"path": " "}, "path is ' '"),
+        ({"path": "reports", "formats": []}, "formats is empty"),
+        ({"since": timedelta(0)}, "above 0"),
         ({"last_n_runs": 0}, "1 to 200"),
         ({"last_n_runs": True}, "1 to 200"),
         ({"since": "yesterday"}, "timedelta"),
@@ -215,7 +403,7 @@ def test_breach_skips_or_warns_when_asked(monkeypatch: pytest.MonkeyPatch) -> No
         ({"since": timedelta(1), "last_n_runs": 2}, "one of them"),
         ({"on_breach": "explode"}, "'fail', 'skip', 'warn'"),
         ({"formats": ["pdf"]}, "pdf"),
-        ({"min_savings_percent": 200}, "100 at the most"),
+        ({"min_savings_percent": 200}, "-1000 to 100"),
     ],
 )
 def test_bad_arguments_fail_when_the_dag_is_parsed(wrong: dict[str, Any], word: str) -> None:

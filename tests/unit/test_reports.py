@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from airflow_spot_provider.reports import page, writing
+from airflow_spot_provider.reports import charts, page, writing
 from airflow_spot_provider.reports.tables import COLUMNS, as_csv, as_markdown, as_parquet, harmless, rows_of
 from airflow_spot_provider.training import InvalidSpotRequest, Outcome, Price, SpotTrainingResult
-from airflow_spot_provider.training.report import Member, Run, report_of
+from airflow_spot_provider.training.report import report_of
+from airflow_spot_provider.training.reported import Member, Run
 
 HOSTILE = "<script>alert(1)</script>"
 FORMULA = '=HYPERLINK("http://x","y")'
@@ -46,7 +47,7 @@ RUNS = [
 
 
 def test_page_holds_all_it_needs_and_no_name_becomes_markup() -> None:
-    text = page.as_html(report_of(RUNS), RUNS, title=HOSTILE).decode()
+    text = page.as_html(report_of(RUNS), title=HOSTILE).decode()
 
     assert HOSTILE not in text
     assert "&lt;script&gt;alert(1)" in text
@@ -58,8 +59,8 @@ def test_page_holds_all_it_needs_and_no_name_becomes_markup() -> None:
 
 
 def test_page_without_plotly_has_its_tables_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "find_spec", lambda _name: None)
-    text = page.as_html(report_of(RUNS), RUNS, title="t").decode()
+    monkeypatch.setattr(charts, "find_spec", lambda _name: None)
+    text = page.as_html(report_of(RUNS), title="t").decode()
     assert "airflow-spot-provider[reports]" in text
     assert len(text) < 20_000
     assert "By run" in text
@@ -94,7 +95,7 @@ def test_parquet_is_read_back() -> None:
 
 
 def test_markdown_is_not_broken_by_names() -> None:
-    text = as_markdown({**report_of(RUNS), "breaches": ["Too <much>"]}, RUNS, title="A *title*").decode()
+    text = as_markdown({**report_of(RUNS), "breaches": ["Too <much>"]}, title="A *title*").decode()
 
     assert HOSTILE not in text
     assert r"a\|b" in text
@@ -105,10 +106,10 @@ def test_markdown_is_not_broken_by_names() -> None:
 
 def test_files_are_written_whole(tmp_path: Path) -> None:
     report = report_of(RUNS)
-    files = writing.write(report, RUNS, str(tmp_path / "deep"), formats=tuple(writing.FORMATS), title="t")
+    folder = writing.write(report, RUNS, str(tmp_path / "deep"), formats=tuple(writing.FORMATS), title="t")
 
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == sorted(writing.FORMATS.values())
-    assert len(files) == len(writing.FORMATS)
+    assert folder == (tmp_path / "deep").as_uri()
     assert json.loads((tmp_path / "deep" / "report.json").read_text()) == json.loads(json.dumps(report))
 
 

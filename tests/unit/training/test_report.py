@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from airflow_spot_provider.training import InvalidSpotRequest, Outcome, Price, SpotTrainingResult
-from airflow_spot_provider.training.report import Member, Run, Thresholds, report_of, sums_of, trend_of
+from airflow_spot_provider.training.report import bounded, report_of
+from airflow_spot_provider.training.reported import Member, Run, problem_of, sums_of, without_repeats
 from airflow_spot_provider.training.result import MAX_RESULT_BYTES
+from airflow_spot_provider.training.thresholds import Thresholds
+from airflow_spot_provider.training.trend import trend_of
 from airflow_spot_provider.training.tuning_outcome import TuningOutcome
-from airflow_spot_provider.training.tuning_result import SpotTuningResult
+from airflow_spot_provider.training.tuning_result import BestTrainingJob, SpotTuningResult
 
 DOLLARS, YUAN = Price(3.6, "USD", "2026-11-01"), Price(36.0, "CNY", "2026-11-02")
 
@@ -99,6 +102,7 @@ def test_trend_is_the_newest_run_against_the_one_before() -> None:
         "waiting_seconds": 0,
         "cost": pytest.approx(-0.2),
         "currency": "USD",
+        "price_date": "2026-11-01",
         "metrics": {"accuracy": pytest.approx(0.1)},
     }
 
@@ -137,24 +141,49 @@ def test_metrics_of_several_trainings_are_not_compared() -> None:
     assert trend["metrics"] == {}
 
 
-def test_failed_and_missing_are_named_with_the_reason() -> None:
+def test_objective_of_tuning_jobs_is_compared() -> None:
+    def _tuned(value: float | None) -> SpotTuningResult:
+        return TUNING.model_copy(update={"best": BestTrainingJob(job_name="b", metric="loss", value=value)})
+
+    trend = trend_of([_run("new", _tuned(0.25)), _run("old", _tuned(0.75))])
+    assert trend is not None
+    assert trend["metrics"] == {"loss": -0.5}
+    unknown = trend_of([_run("new", _tuned(0.25)), _run("old", _tuned(None))])
+    assert unknown is not None
+    assert unknown["metrics"] == {}
+
+
+def test_failed_missing_and_skipped_are_told_apart() -> None:
     failed = _result(outcome=Outcome.FAILED)
     members = (
         _member(failed, name="3"),
-        _member(None, name="4", problem="no result; the task is skipped"),
+        _member(None, name="4", problem="no result; the task is failed"),
+        Member("new", "fallback", None, problem="no result; the task is skipped", skipped=True),
+        _member(None, name="5"),
         _member(_result()),
     )
     report = report_of([Run("new", None, members)])
 
     assert report["failed"] == ["train[3] of new: Failed"]
-    assert report["missing"] == ["train[4] of new: no result; the task is skipped"]
+    assert report["missing"] == [
+        "train[4] of new: no result; the task is failed",
+        "train[5] of new: no result",
+    ]
+    assert report["skipped"] == ["fallback of new: no result; the task is skipped"]
+    assert (report["failed_count"], report["missing_count"], report["skipped_count"]) == (1, 2, 1)
+
+
+def test_run_before_is_in_the_trend_and_in_no_sum() -> None:
+    report = report_of([_run("new", _result())], before=_run("old", _result()), notes=["A note."])
+    assert report["jobs"] == 1
+    assert report["trend"]["against"] == "old"
+    assert report["notes"] == ["A note."]
 
 
 def test_many_missing_are_counted() -> None:
-    report = report_of([_run("new", *[None] * 50)])
-    assert len(report["missing"]) == 21
-    assert report["missing"][-1] == "and 30 more"
-    assert report["missing"][0].endswith("no result")
+    report = bounded(report_of([_run("new", *[None] * 50)]))
+    assert len(report["missing"]) == 20
+    assert (report["missing_count"], report["left_out"]) == (50, 30)
 
 
 def test_report_of_very_much_stays_small_and_tells_what_it_left_out() -> None:
@@ -167,20 +196,80 @@ def test_report_of_very_much_stays_small_and_tells_what_it_left_out() -> None:
         )
         for number in range(100)
     ]
-    report = report_of(runs)
+    report = bounded(report_of(runs))
 
     assert len(json.dumps(report)) <= MAX_RESULT_BYTES
     assert report["jobs"] == 3000
     assert report["left_out"] > 0
+    assert report["runs"][0]["run_id"].startswith("run 0 ")
+
+
+def test_groups_that_trained_most_are_the_last_to_be_left_out() -> None:
+    members = tuple(_member(_result(number), task=f"task {number}") for number in range(1, 100))
+    report = bounded(report_of([Run("new", None, members)]))
+    assert "task 99" in report["by_task"]
+    assert "task 1" not in report["by_task"]
 
 
 def test_report_whose_every_name_is_too_long_still_has_its_sums() -> None:
     members = tuple(
-        _member(_result(outcome=Outcome.FAILED, instance_type="i" * 3000), task="t" * 3000) for _ in range(30)
+        _member(_result(outcome=Outcome.FAILED, instance_type="\x01" * 3000), task="t" * 3000, name=name)
+        for name in map(str, range(30))
     )
-    report = report_of([Run("r" * 3000, None, members)])
+    notes = ["n" * 500] * 30
+    report = bounded(report_of([Run("r" * 3000, None, (*members, _member(None)))], notes=notes))
     assert len(json.dumps(report)) <= MAX_RESULT_BYTES
     assert report["jobs"] == 30
+    assert report["failed_count"] == 30
+
+
+def test_many_currencies_are_counted_and_the_largest_told() -> None:
+    members = tuple(
+        _member(_result(number * 100).priced(Price(1.0, f"X{number}", "2026-01-01")))
+        for number in range(1, 200)
+    )
+    report = bounded(report_of([Run("new", None, members)]))
+    assert [each["currency"] for each in report["money"]] == ["X199", "X198", "X197", "X196", "X195"]
+    assert report["left_out"] >= 194
+    assert len(json.dumps(report)) <= MAX_RESULT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"cost": float("nan")}, "cost"),
+        ({"cost": float("inf")}, "cost"),
+        ({"waiting_seconds": -1.0}, "waiting_seconds"),
+        ({"interruptions": 10**400}, "interruptions"),
+        ({"training_seconds": -5}, "training_seconds"),
+        ({"savings_percent": float("inf")}, "savings_percent"),
+        ({"currency": "x" * 1000}, "currency"),
+        ({"instance_type": "x" * 1000}, "instance_type"),
+    ],
+)
+def test_results_that_would_spoil_a_sum_are_refused_by_name(wrong: dict[str, Any], word: str) -> None:
+    problem = problem_of(_result().model_copy(update=wrong))
+    assert problem is not None
+    assert word in problem
+
+
+def test_results_of_any_version_are_taken() -> None:
+    oldest = SpotTrainingResult.from_json({"job_name": "j", "job_arn": "a", "outcome": "Completed"})
+    for result in (oldest, _result(), TUNING):
+        assert problem_of(result) is None
+
+
+def test_job_that_two_tasks_tell_of_is_counted_once() -> None:
+    one, other = _result(), _result().model_copy(update={"job_arn": "another"})
+    no_arn = _result().model_copy(update={"job_arn": ""})
+    runs = [
+        Run("new", None, (_member(one), _member(one, task="watch"), _member(other), _member(None))),
+        Run("old", None, (_member(no_arn), _member(no_arn))),
+    ]
+    report = report_of(without_repeats(runs))
+    assert report["jobs"] == 4
+    assert report["skipped"] == ["watch of new: the job that train tells of: counted there"]
+    assert report["missing_count"] == 1
 
 
 def test_thresholds_that_are_not_kept_are_told_with_the_figure() -> None:
@@ -190,7 +279,7 @@ def test_thresholds_that_are_not_kept_are_told_with_the_figure() -> None:
     assert [breach.split(",")[0] for breach in breaches] == [
         "Savings are 10.0%",
         "There were 7 interruptions",
-        "The cost is 0.09 USD",
+        "The cost is 0.09 USD (prices of 2026-11-01)",
     ]
 
 
@@ -202,8 +291,26 @@ def test_what_is_kept_or_not_known_breaches_nothing() -> None:
     assert Thresholds(90, 0, 0).breaches(unknown) == []
 
 
+def test_what_no_threshold_can_judge_is_said() -> None:
+    unknown = sums_of([_member(_result(None, None)), _member(_result().priced(None))])
+    assert Thresholds(90, 0, 1.0).not_judged(unknown) == [
+        "min_savings_percent judges 1 training jobs; 1 have no savings figure.",
+        "max_cost judges what is priced; 1 training jobs have no price.",
+    ]
+    assert Thresholds().not_judged(unknown) == []
+    assert Thresholds(90, 0, 1.0).not_judged(sums_of([_member(_result())])) == []
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"min_savings_percent": 101}, {"max_interruptions": -1}, {"max_cost": "9"}, {"max_cost": True}]
+    "wrong",
+    [
+        {"min_savings_percent": 101},
+        {"min_savings_percent": float("nan")},
+        {"max_interruptions": -1},
+        {"max_interruptions": 1.5},
+        {"max_cost": "9"},
+        {"max_cost": True},
+    ],
 )
 def test_threshold_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidSpotRequest, match=next(iter(wrong))):
