@@ -17,8 +17,13 @@ let answer = null;
 
 on(tables, "click", { order: (which) => { order(which); draw(); } });
 
-const costOf = (sums) => sums.money.map((each) => `${money(each.cost, each.currency)} of ${money(each.on_demand_cost, each.currency)}`).join("; ");
 const amountOf = (sums) => (sums.money.length === 1 ? sums.money[0].cost : null);
+
+/** A line for each currency: they are never added. */
+function costs(sums) {
+  if (!sums.money.length) return make("span", { class: "soft" }, "not known");
+  return make("div", {}, ...sums.money.map((each) => make("div", {}, `${money(each.cost, each.currency)} of ${money(each.on_demand_cost, each.currency)}`)));
+}
 
 function outcomes(sums) {
   const told = Object.entries(sums.outcomes ?? {});
@@ -55,7 +60,7 @@ function runsTable() {
     { name: "Interruptions", cell: (run) => number(run.interruptions), value: (run) => run.interruptions, numeric: true },
     { name: "Waited", cell: (run) => duration(run.waiting_seconds), value: (run) => run.waiting_seconds, numeric: true },
     { name: "Savings", cell: (run) => percent(run.savings_percent), value: (run) => run.savings_percent, numeric: true },
-    { name: "Cost", cell: (run) => costOf(run) || make("span", { class: "soft" }, "not known"), value: amountOf, numeric: true },
+    { name: "Cost", cell: (run) => costs(run), value: amountOf, numeric: true },
     { name: "Timelines", cell: (run) => make("a", { href: `api/trace?${new URLSearchParams({ dag_id: dagId, run_id: run.run_id })}`, download: "",
       "aria-label": `Timelines of ${run.run_id} for Perfetto` }, "for Perfetto") },
   ];
