@@ -25,8 +25,8 @@ export function facts(answer) {
   add("Interruptions", ...(answer.work_lost ?? []).map((text) => make("div", {}, text)));
   add("Checkpoints", ...checkpoints(answer));
   add("Reason", answer.failure_reason && make("span", { class: "text" }, answer.failure_reason));
-  add("Metrics", named(answer.last_metrics, short));
-  add("Hyperparameters", named(answer.hyperparameters, String));
+  add("Metrics", named(answer.last_metrics, " ", short));
+  add("Hyperparameters", named(answer.hyperparameters, "=", String));
   add("Job", ...job(row, answer));
   add("Model", answer.model_artifacts && make("code", {}, answer.model_artifacts));
   return make("dl", {}, ...list);
@@ -73,6 +73,6 @@ function job(row) {
     ...ways.filter(Boolean).flatMap((each) => [" \u00b7 ", each])];
 }
 
-function named(values, told) {
-  return Object.entries(values ?? {}).map(([name, value]) => `${name} ${told(value)}`).join(", ");
+function named(values, between, told) {
+  return Object.entries(values ?? {}).map(([name, value]) => `${name}${between}${told(value)}`).join(", ");
 }
