@@ -61,7 +61,7 @@ class Page(HTMLParser):
 
 
 def imports_of(name: str) -> Iterator[str]:
-    for found in re.finditer(r"(?:from\s+|^import\s+|import\()\"([^\"]+)\"", code_of(name), re.MULTILINE):
+    for found in re.finditer(r"\b(?:from|import)\s*\(?\s*\"([^\"]+)\"", code_of(name)):
         yield found.group(1)
 
 
