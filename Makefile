@@ -23,7 +23,7 @@ DAG ?=
 KEEP ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e test-search test-clients parity bench bench-emulator bench-fan-out bench-sweeps lint format constraints wheel clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-search test-ui screenshots test-clients parity bench bench-emulator bench-fan-out bench-sweeps bench-ui-live lint format constraints wheel clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,9 +49,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Run an example DAG on a local SageMaker and a local Airflow (DAG=... another; KEEP=1 leaves both up)
 	@exec $(BIN)/airflow-spot demo $(if $(DAG),--dag $(DAG)) $(if $(KEEP),--keep)
 
-test: $(READY) ## Run the tests (but test-search and test-clients), and hold the domain's coverage at 100 %
+test: $(READY) ## Run the tests (but test-search, test-ui and test-clients), and hold the domain's coverage at 100 %
 	@mkdir -p build
-	$(BIN)/pytest -n 2 --dist loadfile -m "not search" --cov=airflow_spot_provider --cov-report= $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not search and not ui" --cov=airflow_spot_provider --cov-report= $(PYTEST_ARGS)
 	@echo "Coverage of airflow_spot_provider/training, statements and branches:"
 	@$(BIN)/coverage report --include='airflow_spot_provider/training/*' --fail-under=100
 
@@ -66,6 +66,14 @@ test-e2e: $(READY) ## Run the tests on a real scheduler, triggerer and API serve
 
 test-search: $(READY) ## Run searches on a real Airflow: fan-outs, tuning, and sweeps whose scheduler is killed
 	$(BIN)/pytest -n 2 --dist loadfile tests/e2e -m search $(PYTEST_ARGS)
+
+test-ui: $(READY) ## Run the pages in a browser on a real Airflow, and their queries on a real PostgreSQL
+	$(BIN)/pytest -m ui $(PYTEST_ARGS)
+
+screenshots: $(READY) ## Take the pictures of docs/images from the running pages
+	@rm -rf build/screenshots
+	$(BIN)/pytest tests/ui -m screenshots $(PYTEST_ARGS)
+	@cp -v build/screenshots/*.png docs/images/
 
 # One virtualenv for each client, with the versions in tests/clients/<client>.txt and nothing of ours.
 CLIENTS := boto3 awscli sagemaker-v2 sagemaker-v3
@@ -99,6 +107,9 @@ bench-fan-out: $(READY) ## Measure a fan-out of a hundred mapped trainings on on
 
 bench-sweeps: $(READY) ## Measure sweeps beside random search and Optuna run directly
 	$(BIN)/python -m benchmarks.sweeps
+
+bench-ui-live: $(READY) ## Measure the pages in a browser: how late they show a transition, what they weigh
+	$(BIN)/python -m benchmarks.ui_live
 
 lint: $(READY) ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check .

@@ -21,7 +21,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 90_000
+PATIENCE = 60_000
 """Milliseconds that a page may take for anything; the machine does a lot besides."""
 Theme = Literal["light", "dark"]
 
@@ -58,17 +58,18 @@ def signed_in(
 
     :param user: None: somebody who is not signed in.
     """
+    # What Airflow's own switch between light and dark keeps.
+    kept = {"origin": airflow.url, "localStorage": [{"name": "theme", "value": theme}]}
     context = browser.new_context(
         base_url=airflow.url,
         color_scheme=theme,
         viewport={"width": width, "height": height},
         locale="en-GB",
         timezone_id="UTC",
+        storage_state={"cookies": [], "origins": [kept]},
     )
     if user is not None:
         context.add_cookies([{"name": "_token", "value": airflow.token(user), "url": airflow.url}])
-    # Airflow's own switch between light and dark.
-    context.add_init_script(f"localStorage.setItem('theme', '{theme}')")
     context.set_default_timeout(PATIENCE)
     context.set_default_navigation_timeout(PATIENCE)
     return context

@@ -15,8 +15,10 @@ import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Dialog,
     Page,
     Playwright,
+    Request,
     sync_playwright,
 )
 
@@ -84,18 +86,25 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, airflow: ServedAirflow) -> Iterator[Open]:
-    """Open a page as a user; what goes wrong in its scripts fails the test."""
+    """Open a page as a user. Whatever goes wrong in its scripts fails the test, and so does a request to anybody but Airflow."""
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
+
+    def _asked(request: Request) -> None:
+        if not request.url.startswith((f"{airflow.url}/", "file:", "blob:", "data:")):
+            wrong.append(f"asked {request.url}")
+
+    def _dialog(dialog: Dialog) -> None:
+        wrong.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _open(path: str, *, user: str | None = "admin", **looks: Any) -> Page:
         context = signed_in(browser, airflow, user, **looks)
         contexts.append(context)
+        context.on("request", _asked)
+        context.on("dialog", _dialog)
+        context.on("weberror", lambda error: wrong.append(str(error.error)))
         page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
-        page.on(
-            "dialog", lambda dialog: (wrong.append(f"{page.url}: dialog {dialog.message}"), dialog.dismiss())
-        )
         page.goto(path, wait_until="domcontentloaded")
         return page
 

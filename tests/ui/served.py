@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from airflow_spot_provider.demo.local_airflow import LocalAirflow
+from airflow_spot_provider.demo.local_airflow import SEPARATE, LocalAirflow, LocalAirflowError
 from tests.ui.restricted_auth_manager import READABLE_DAGS
 
 HERE = Path(__file__).parent
@@ -65,7 +65,8 @@ class ServedAirflow(LocalAirflow):
             "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH", "")))),
             READABLE_DAGS: json.dumps(READABLE),
         }
-        return cls(root / "home", HERE / "dags", environment={**settings, **environment})
+        # The components that `airflow standalone` runs; it itself insists on an auth manager that knows no single DAGs.
+        return cls(root / "home", HERE / "dags", environment={**settings, **environment}, components=SEPARATE)
 
     def token(self, user: str) -> str:
         """What the login page would give the user."""
@@ -85,7 +86,11 @@ class ServedAirflow(LocalAirflow):
         """
         self.wait_for(lambda: self._knows(dag_id), what=f"the DAG {dag_id} to be read", timeout=120)
         self.patch(f"/dags/{dag_id}", {"is_paused": False})
-        self.post(f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, **body})
+        try:
+            self.post(f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, **body})
+        except httpx.HTTPStatusError as error:
+            why = f"{error.response.text}\n{self._newest_log_lines()}"
+            raise LocalAirflowError(f"{dag_id} cannot be run: {error}\n{why}") from error
 
     def progress(
         self, dag_id: str, run_id: str, task_id: str = "train", map_index: int = -1

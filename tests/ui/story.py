@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from airflow_spot_provider.emulator import SageMakerEmulator
 from tests.ui.served import ServedAirflow
@@ -44,6 +46,7 @@ class Story:
         self._airflow = airflow
         self._emulator = emulator
         self._logs = emulator.client("logs")
+        self._sagemaker = emulator.client("sagemaker")
         self.runs: dict[str, str] = {}
         """The newest run of each DAG."""
 
@@ -60,9 +63,43 @@ class Story:
         self._sweep()
         self._today()
 
+    @property
+    def report(self) -> Path:
+        """The newest report of ``fraud_nightly``, as a page."""
+        return max(
+            (self._airflow.home.parent / "reports").glob("**/*.html"), key=lambda path: path.stat().st_mtime
+        )
+
     def job(self, dag_id: str, task_id: str = "train", map_index: int = -1) -> str:
         """The job of a task in the newest run of its DAG."""
         return str(self._airflow.progress(dag_id, self.runs[dag_id], task_id, map_index)["job_name"])
+
+    def page(self, dag_id: str, task_id: str = "train", map_index: int = -1) -> str:
+        """Our page of a task in the newest run of its DAG."""
+        key = {"dag_id": dag_id, "run_id": self.runs[dag_id], "task_id": task_id, "map_index": map_index}
+        return f"/spot/task?{urlencode(key)}"
+
+    def tab(self, dag_id: str, task_id: str = "train", map_index: int = -1) -> str:
+        """The same in Airflow's page of the task instance."""
+        mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
+        run = quote(self.runs[dag_id], safe="")
+        return f"/dags/{dag_id}/runs/{run}/tasks/{task_id}{mapped}/plugin/spot_training_of_task"
+
+    def described(self, prefix: str) -> list[dict[str, Any]]:
+        """What DescribeTrainingJob tells of each job whose name begins so."""
+        pages = self._sagemaker.get_paginator("list_training_jobs").paginate(NameContains=prefix)
+        names = [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
+        return [self._sagemaker.describe_training_job(TrainingJobName=name) for name in names]
+
+    def log_of(self, job: str) -> list[str]:
+        """The lines that a job has logged."""
+        pages = self._logs.get_paginator("filter_log_events").paginate(
+            logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/"
+        )
+        try:
+            return [event["message"] for page in pages for event in page["events"]]
+        except self._logs.exceptions.ResourceNotFoundException:
+            return []
 
     def _night(self, interruptions: tuple[tuple[int, int], ...]) -> None:
         self._start("fraud_nightly")
@@ -102,6 +139,7 @@ class Story:
     def _today(self) -> None:
         self._until(timedelta(hours=3, minutes=5))
         self._start("churn_retraining")
+        self._minutes(1)
         self._start("llm_fine_tune")
         churn, llm = self.job("churn_retraining"), self.job("llm_fine_tune", "fine_tune")
         self._train(churn, llm, epochs=10)
@@ -129,7 +167,8 @@ class Story:
     def _start(self, dag_id: str, **conf: Any) -> None:
         now = self._emulator.clock.now()
         self.runs[dag_id] = f"manual__{now:%Y-%m-%dT%H:%M:%S}+00:00"
-        self._airflow.run(dag_id, self.runs[dag_id], run_after=now.isoformat(), conf=conf)
+        dates = {"run_after": now.isoformat(), "logical_date": now.isoformat()}
+        self._airflow.run(dag_id, self.runs[dag_id], conf=conf, **dates)
 
     def _until(self, before_now: timedelta) -> None:
         """Move the clock on to so long before the real time."""
@@ -145,13 +184,13 @@ class Story:
     def _train(self, *jobs: str, epochs: int) -> None:
         """Let scripts train for some epochs, each at its time."""
         for job in jobs:
-            self._move_on(lambda job=job: self._log(job), f"{job} to train")
+            self._move_on(lambda job=job: self.log_of(job), f"{job} to train")
         for _ in range(epochs):
-            before = [self._log(job) for job in jobs]
+            before = [self.log_of(job) for job in jobs]
             self._emulator.clock.advance(EPOCH)
             for job, log in zip(jobs, before, strict=True):
                 self._airflow.wait_for(
-                    lambda job=job, log=log: self._log(job) != log,
+                    lambda job=job, log=log: self.log_of(job) != log,
                     what=f"{job} to train an epoch",
                     timeout=60,
                 )
@@ -165,15 +204,6 @@ class Story:
 
         self._airflow.wait_for(_met, what=what, timeout=90)
 
-    def _log(self, job: str) -> list[str]:
-        pages = self._logs.get_paginator("filter_log_events").paginate(
-            logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/"
-        )
-        try:
-            return [event["message"] for page in pages for event in page["events"]]
-        except self._logs.exceptions.ResourceNotFoundException:
-            return []
-
     def _is_over(self, job: str) -> bool:
-        described = self._emulator.client("sagemaker").describe_training_job(TrainingJobName=job)
+        described = self._sagemaker.describe_training_job(TrainingJobName=job)
         return bool(described["TrainingJobStatus"] != "InProgress")

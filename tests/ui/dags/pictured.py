@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from airflow_spot_provider.operators.report import SpotSavingsReportOperator
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.sweeps import spot_sweep
 from airflow_spot_provider.task_groups import spot_training_group
@@ -44,7 +45,7 @@ def with_script(instance_type: str, epochs: int, *, forgets_after: int = 1_000) 
         "ContainerEntrypoint": ["python", str(SCRIPT)],
         "ContainerArguments": [
             str(epochs),
-            "150",
+            "300",
             str(forgets_after),
             "{{ dag_run.conf.get('fails_after', 0) }}",
         ],
@@ -69,7 +70,15 @@ with DAG("churn_retraining", schedule=None):
     )
 
 with DAG("fraud_nightly", schedule=None):
-    SageMakerSpotTrainingOperator(task_id="train", config=config("ml.m5.4xlarge"), **LARGE)
+    SageMakerSpotTrainingOperator(
+        task_id="train", config=config("ml.m5.4xlarge"), **LARGE
+    ) >> SpotSavingsReportOperator(
+        task_id="report",
+        training_task_ids=["train"],
+        last_n_runs=10,
+        path="{{ var.value.spot_training_folder }}/reports/{{ ds_nodash }}",
+        formats=["html"],
+    )
 
 with DAG("llm_fine_tune", schedule=None):
     SageMakerSpotTrainingOperator(
