@@ -56,6 +56,7 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "notifications": ["airflow_spot_provider.notifications.spot_outcome.SpotOutcomeNotifier"],
         "plugins": [
             {
                 "name": "spot_training",

@@ -1,0 +1,1 @@
+"""Notifications: how trainings ended, by any of Airflow's notifiers."""
