@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import conf
 from botocore.exceptions import ClientError
 
 from airflow_spot_provider._compat import TaskDeferralError, TaskDeferralTimeout
+from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.ownership import release, stop_unless_taken_over
 from airflow_spot_provider.aws.watch import Log, Watch, watch_blocking
@@ -165,6 +166,7 @@ class SpotJobOperator(TurnTakingOperator):
             context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
             context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
             context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description, result))
+        tell_events(context, self.outlets or (), result)
 
     def submit_again(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on once a job that a user had killed has ended: only now may this task have another."""

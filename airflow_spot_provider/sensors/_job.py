@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.common.compat.sdk import AirflowSkipException, PokeReturnValue
 
+from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.operators._job import RESULT_KEY, SAVINGS_KEY
@@ -130,6 +131,7 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
             context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
             context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
             context["ti"].xcom_push(key=PROGRESS_KEY, value=progress)
+        tell_events(context, self.outlets or (), result)
 
     def _refuse(self, error: UnacceptedOutcome) -> NoReturn:
         """Raise, or skip where the user has asked for that: Airflow itself does so for its own exceptions only."""

@@ -71,14 +71,22 @@ def test_spot_training_branching(airflow: LocalAirflow, emulator: SageMakerEmula
         assert status in logs["interrupted_once"]
 
 
-def test_recurring_retraining(airflow: LocalAirflow, run_id: str) -> None:
-    dag_id = "recurring_retraining"
+def test_recurring_retraining_and_the_gate_that_its_model_opens(airflow: LocalAirflow, run_id: str) -> None:
+    dag_id, gate_id = "recurring_retraining", "deployment_gate"
+    airflow.patch(f"/dags/{gate_id}", {"is_paused": False})
     _run(airflow, dag_id, run_id)
 
-    report = airflow.xcom(dag_id, run_id, "report")
-    result = airflow.xcom(dag_id, run_id, "train")
-    assert report["accuracy"] == result["metrics"]["accuracy"] >= 0.85
-    assert report["savings_percent"] == result["savings_percent"]
+    report, result = (airflow.xcom(dag_id, run_id, task_id) for task_id in ("report", "train"))
+    assert report["savings_percent"] == pytest.approx(result["savings_percent"])
+    assert report["money"][0]["cost"] == pytest.approx(result["cost"])
+
+    def _let_through() -> bool:
+        runs = airflow.get(f"/dags/{gate_id}/dagRuns")["dag_runs"]
+        models = [airflow.xcom(gate_id, run["dag_run_id"], "is_good_enough") for run in runs]
+        return result["model_artifacts"] in models
+
+    airflow.wait_for(_let_through, what="the gate to let the model of the asset's event through", timeout=150)
+    airflow.patch(f"/dags/{dag_id}", {"is_paused": True})
 
 
 def test_fan_out_and_branch_over_mapped_trainings(airflow: LocalAirflow, run_id: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG
+from airflow.sdk import DAG, AssetOrTimeSchedule
 
 # Airflow's own reading of .airflowignore uses an old name of pathspec.
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
@@ -30,6 +32,7 @@ def dags() -> dict[str, DAG]:
 def test_folder_holds_documented_dags(dags: dict[str, DAG]) -> None:
     assert set(dags) == {
         "automatic_model_tuning",
+        "deployment_gate",
         "hyperparameter_fan_out",
         "hyperparameter_sweep",
         "recurring_retraining",
@@ -75,27 +78,35 @@ def test_lifecycles_have_checkpoints_of_their_own_which_the_fallback_shares(dags
     assert all("run_id" in prefix for shared in prefixes.values() for prefix in shared)
 
 
-def test_retraining_is_weekly_one_at_a_time_and_gated(dags: dict[str, DAG]) -> None:
+def test_retraining_is_weekly_or_on_new_data_one_at_a_time_and_reported(dags: dict[str, DAG]) -> None:
     dag = dags["recurring_retraining"]
 
-    assert dag.schedule == "@weekly"
+    assert isinstance(dag.schedule, AssetOrTimeSchedule)
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     edges = {task_id: task.downstream_task_ids for task_id, task in dag.task_dict.items()}
-    assert edges == {
-        "upload": {"train"},
-        "train": {"is_good_enough", "report"},
-        "is_good_enough": {"report"},
-        "report": set(),
-    }
+    assert edges == {"upload": {"train"}, "train": {"report"}, "report": set()}
     assert dag.get_task("train").checkpoint_s3_uri
+    assert [asset.name for asset in dag.get_task("train").outlets] == ["digits_classifier"]
+
+
+def _event(**members: Any) -> Any:
+    told = {"job_name": "j", "outcome": "Completed", "model_artifacts": "s3://b/model.tar.gz", **members}
+    return SimpleNamespace(extra={"airflow_spot": told})
 
 
 def test_gate_lets_a_good_model_through_and_fails_a_poor_one(dags: dict[str, DAG]) -> None:
-    gate = dags["recurring_retraining"].get_task("is_good_enough").python_callable
+    gate = dags["deployment_gate"].get_task("is_good_enough").python_callable
+    [model] = dags["recurring_retraining"].get_task("train").outlets
 
-    assert gate({"metrics": {"accuracy": 0.9}}) == 0.9
+    def _judge(*events: Any) -> Any:
+        return gate(triggering_asset_events={model: list(events)})
+
+    poor, good = _event(metrics={"accuracy": 0.5}), _event(metrics={"accuracy": 0.9})
+    assert _judge(poor, good) == "s3://b/model.tar.gz"
     with pytest.raises(ValueError, match=r"accuracy is 0\.500; 0\.85 or more is let through"):
-        gate({"metrics": {"accuracy": 0.5}})
+        _judge(good, poor)
+    with pytest.raises(ValueError, match="created by hand"):
+        _judge(SimpleNamespace(extra={}))
 
 
 def test_tuning_goes_on_from_a_first_search_and_reports_both(dags: dict[str, DAG]) -> None:

@@ -110,6 +110,7 @@ def test_wheel_has_the_entry_points_of_airflow_and_of_the_command_line(wheel: zi
     assert {section: dict(entry_points[section]) for section in entry_points.sections()} == {
         "apache_airflow_provider": {"provider_info": "airflow_spot_provider:get_provider_info"},
         "console_scripts": {"airflow-spot": "airflow_spot_provider.cli:main"},
+        "airflow.plugins": {"spot_training": "airflow_spot_provider.ui.plugin:SpotTrainingPlugin"},
         "pytest11": {"airflow_spot": "airflow_spot_provider.pytest_plugin"},
     }
     assert callable(pkgutil.resolve_name("airflow_spot_provider:get_provider_info"))

@@ -1,0 +1,78 @@
+"""Models as assets: what an event tells of the training, and what is read back of it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset, AssetAlias
+
+from airflow_spot_provider.assets import EVENT_KEY, model_asset, tell_events, training_of_event
+from airflow_spot_provider.training import InvalidSpotRequest, Outcome, Price, SpotTrainingResult
+
+RESULT = SpotTrainingResult(
+    job_name="j",
+    job_arn="arn",
+    outcome=Outcome.COMPLETED,
+    training_seconds=500,
+    billable_seconds=100,
+    savings_percent=80.0,
+    model_artifacts="s3://bucket/j/output/model.tar.gz",
+    metrics={"accuracy": 0.9},
+    timeline=(("Training", None, None),),
+).priced(Price(3.6, "USD", "2026-11-21"))
+
+
+class _Accessor:
+    def __init__(self) -> None:
+        self.extra: dict[str, Any] = {"by": "the user"}
+        self.added: list[tuple[Asset, dict[str, Any]]] = []
+
+    def add(self, asset: Asset, extra: dict[str, Any]) -> None:
+        self.added.append((asset, extra))
+
+
+def test_event_tells_of_the_training_beside_what_the_user_put_there() -> None:
+    model, accessor = model_asset("churn"), _Accessor()
+    tell_events({"outlet_events": {model: accessor}}, [model, "no asset"], RESULT)  # type: ignore[typeddict-item]
+
+    assert accessor.extra["by"] == "the user"
+    told = accessor.extra[EVENT_KEY]
+    assert (told["savings_percent"], told["cost"], told["currency"]) == (80.0, 0.1, "USD")
+    assert told["metrics"] == {"accuracy": 0.9}
+    assert "timeline" not in told
+    read = training_of_event(SimpleNamespace(extra=accessor.extra))
+    assert isinstance(read, SpotTrainingResult)
+    assert read.model_artifacts == RESULT.model_artifacts
+
+
+def test_alias_gets_an_event_for_the_model_itself() -> None:
+    alias, accessor = AssetAlias("models"), _Accessor()
+    tell_events({"outlet_events": {alias: accessor}}, [alias], RESULT)  # type: ignore[typeddict-item]
+
+    [(asset, extra)] = accessor.added
+    assert asset.uri == RESULT.model_artifacts
+    assert extra[EVENT_KEY]["job_name"] == "j"
+
+
+@pytest.mark.parametrize("extra", [None, {}, {EVENT_KEY: "text"}, {EVENT_KEY: {"outcome": "Exploded"}}])
+def test_event_of_somebody_else_tells_of_no_training(extra: Any) -> None:
+    assert training_of_event(SimpleNamespace(extra=extra)) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [({"name": " "}, "name"), ({"name": "m", "uri": "s3://b/{{ run_id }}"}, "template")],
+)
+def test_model_asset_with_a_bad_name_or_a_changing_uri_is_refused(
+    arguments: dict[str, Any], word: str
+) -> None:
+    with pytest.raises(InvalidSpotRequest, match=word):
+        model_asset(**arguments)
+
+
+def test_model_asset_has_a_fixed_uri_and_a_group() -> None:
+    asset = model_asset("churn", owner="ml")
+    assert (asset.name, asset.uri, asset.group) == ("churn", "churn", "spot-model")
+    assert asset.extra == {"kind": "model", "owner": "ml"}
