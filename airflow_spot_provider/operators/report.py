@@ -101,9 +101,10 @@ class SpotSavingsReportOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, sum up, publish, write; then judge."""
         runs, before, notes = self._reported(context)
-        # The run before is looked at last: what it tells of once more is this report's.
-        runs, earlier = without_repeats(runs), [before] if before else []
-        report = report_of(runs, before=next(iter(without_repeats(earlier)), None), notes=notes)
+        runs = without_repeats(runs)
+        if before is not None:
+            (before,) = without_repeats([before])
+        report = report_of(runs, before=before, notes=notes)
         report["breaches"] = self.thresholds.breaches(report)
         report["notes"] += self.thresholds.not_judged(report)
         self._tell(report)

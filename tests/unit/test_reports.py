@@ -26,6 +26,7 @@ def _result(**fields: Any) -> SpotTrainingResult:
         "job_name": "j",
         "job_arn": "a",
         "outcome": Outcome.COMPLETED,
+        "managed_spot": True,
         "training_seconds": 500,
         "billable_seconds": 100,
     }
@@ -122,3 +123,73 @@ def test_parquet_without_pyarrow_is_refused_early(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(writing, "find_spec", lambda _name: None)
     with pytest.raises(InvalidSpotRequest, match=r"\[reports\]"):
         writing.checked_formats("parquet")
+
+
+def test_file_that_cannot_be_replaced_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "report.json"
+    old.write_text("old")
+    old.chmod(0o600)
+
+    def _full(_self: Path, _target: Path) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", _full)
+        with pytest.raises(OSError, match="No space"):
+            writing.write(report_of(RUNS), RUNS, str(tmp_path), formats=["json"], title="t")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert old.read_text() == "old"
+
+    writing.write(report_of(RUNS), RUNS, str(tmp_path), formats=["json"], title="t")
+    assert json.loads(old.read_text())["jobs"] == 2
+    assert old.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_cannot_be_made_leaves_all_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "as_csv", lambda _runs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        writing.write(report_of(RUNS), RUNS, str(tmp_path / "new"), formats=["html", "csv"], title="t")
+    assert not (tmp_path / "new").exists()
+
+
+def test_report_of_nothing_is_a_page_that_says_so() -> None:
+    text = page.as_html(report_of([]), title="t").decode()
+    assert "0 training jobs in 0 runs" in text
+    assert "Savings not known" in text
+    assert "plotly" not in text.partition("<body>")[2]
+
+
+def test_money_has_its_currency_and_the_date_of_its_prices_in_every_file() -> None:
+    report = {**report_of([*RUNS[:1], Run("x", None, (Member("x", "b", RUNS[1].members[0].result),))])}
+    for text in (page.as_html(report, title="t").decode(), as_markdown(report, title="t").decode()):
+        told = text.partition("<body>")[2] or text
+        assert "0.10 USD of 0.50 USD" in told  # of each run and task
+        assert "in USD at prices of 2026-11-01" in told.replace("\\", "")
+    assert "Cost, USD (prices of 2026-11-01)" in page.as_html(report, title="t").decode()
+
+
+def test_very_many_tasks_are_counted_where_they_are_not_listed() -> None:
+    members = tuple(Member("r", f"task {number}", RUNS[1].members[0].result) for number in range(700))
+    report = report_of([Run("r", None, members)])
+    text = page.as_html(report, title="t").decode()
+    assert "and 200 more; the CSV file has all trainings." in text
+    assert "and 200 more" in as_markdown(report, title="t").decode()
+    assert "and 600 more" in text  # those that did not complete
+
+
+def test_text_that_no_file_can_hold_is_mended() -> None:
+    broken = [Run("r", None, (Member("r", "a\ud800", _result(job_name="\ud800\0")),))]
+    assert b"\0" not in as_csv(broken)
+    assert len(as_parquet(broken)) > 0
+    assert page.as_html(report_of(broken), title="\ud800").decode()
+    assert as_markdown(report_of(broken), title="\ud800").decode()
+
+
+def test_addresses_in_names_become_no_links() -> None:
+    report = report_of([Run("r", None, (Member("r", "https://evil.example [x](y) www.evil.example", None),))])
+    text = as_markdown(report, title="t").decode()
+    assert "https://" not in text
+    assert "www.evil" not in text
+    assert r"\[x\]\(y\)" in text
