@@ -145,7 +145,8 @@ def _run_label(run: Mapping[str, Any]) -> str:
 
 
 def _whole_steps(sums: Sequence[Mapping[str, Any]]) -> int:
-    return max(1, -(-max(each["interruptions"] for each in sums) // 5))
+    most: int = max(each["interruptions"] for each in sums)
+    return max(1, -(-most // 5))
 
 
 def _on_one_line(name: str) -> str:
