@@ -41,8 +41,8 @@ def fill(metadata: Metadata, *, runs_of_others: int = 100) -> list[str]:
     numbers = _numbers(metadata)
     members = [("train", index) for index in range(MEMBERS)]
     tasks = [(f"task_{number}", -1) for number in range(OTHER_TASKS)]
-    metadata.insert(TaskInstance, _tasks(spot, RUNS, members, now))
-    metadata.insert(TaskInstance, _tasks(others, runs_of_others, tasks, now))
+    metadata.insert(TaskInstance, _tasks(spot, RUNS, members))
+    metadata.insert(TaskInstance, _tasks(others, runs_of_others, tasks))
     metadata.insert(XComModel, _spot_xcoms(spot, numbers, now))
     metadata.insert(XComModel, _other_xcoms(others, runs_of_others, numbers, now))
     if metadata.engine.dialect.name == "postgresql":
@@ -72,9 +72,7 @@ def _numbers(metadata: Metadata) -> dict[tuple[str, str], int]:
         return {(row.dag_id, row.run_id): row.id for row in rows}
 
 
-def _tasks(
-    dag_ids: list[str], runs: int, members: list[tuple[str, int]], now: datetime
-) -> Iterator[dict[str, Any]]:
+def _tasks(dag_ids: list[str], runs: int, members: list[tuple[str, int]]) -> Iterator[dict[str, Any]]:
     for dag_id in dag_ids:
         for number in range(runs):
             waits = dag_id.startswith("spot") and number < RUNNING_RUNS
