@@ -252,7 +252,7 @@ def test_missing_permission_is_said_once_and_nobody_looks_again(
     supervisor: Supervisor,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    submit(training_seconds=300)
+    submit(training_seconds=90)
     denied: Any = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
     seen.troubles = [ClientError(denied, "ListObjectsV2")] * 100
 

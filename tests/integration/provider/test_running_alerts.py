@@ -14,12 +14,13 @@ from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.watching.subscription import Sighting
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
-from airflow_spot_provider.training import SpotAlert, spot_request
+from airflow_spot_provider.training import SpotAlert, progress_of, spot_request
 from airflow_spot_provider.training.alerts import checked_alerts
 from airflow_spot_provider.triggers import _alerts, _calling, _checkpoints
 from airflow_spot_provider.triggers import _job as triggers_job
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
 from tests import alerting
+from tests.builders import a_training_job
 from tests.integration.conftest import BUCKET
 from tests.integration.provider.supervisor import Supervisor, serve_triggers
 from tests.integration.provider.task_instance import FakeTaskInstance
@@ -93,13 +94,13 @@ async def _ended(trigger: SageMakerSpotTrainingTrigger, told: int | None = None)
 
 
 def test_whatever_can_be_called_is_called_once_with_what_is_known(
-    submit: Any, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+    submit: Any, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/")
     job = submit()
     trigger = _trigger(
         job,
-        _interrupted(alerting.note, text=TEXT, more=[{"said": "{{ status }}"}, 1]),
+        _interrupted(alerting.note, text=TEXT, more=[{"said": "{{ status }}"}, 1, "hunter2"]),
         _interrupted(alerting.note_text, text=TEXT),
         _interrupted("tests.alerting.anote", text=TEXT),
         _interrupted(alerting.NoteNotifier, text=TEXT, channel="#{{ alert }}"),
@@ -117,7 +118,7 @@ def test_whatever_can_be_called_is_called_once_with_what_is_known(
     )
     assert context["task_url"] == f"https://airflow.example/dags/integration/runs/manual__{job}/tasks/train"
     assert context["max_wait_left"] != "an unknown part"
-    assert note["more"] == [{"said": "Interrupted"}, 1]
+    assert note["more"] == [{"said": "Interrupted"}, 1, "hunter2"]
     assert note["thread"] == "spot-alert"
     assert text.keys() == {"text"}
     assert anote["thread"] == "MainThread"
@@ -126,6 +127,9 @@ def test_whatever_can_be_called_is_called_once_with_what_is_known(
     assert async_notifier["context"]["job_name"] == notifier["context"]["job_name"] == job
     told = supervisor.xcoms["spot_alerts"]
     assert (told["job_name"], len(told["told"])) == (job, 5)
+    assert "hunter2" not in capsys.readouterr().out + str(
+        supervisor.written
+    )  # arguments are nobody's business
 
 
 def test_alert_that_fails_or_hangs_touches_neither_watching_nor_the_next_one(
@@ -171,17 +175,22 @@ def test_trigger_that_is_started_again_does_not_repeat_what_was_told(
     assert [each["text"] for each in alerting.told] == ["first", "second"]
 
 
-def test_next_job_of_a_task_has_its_own_alerts(submit: Any, supervisor: Supervisor) -> None:
-    job = submit()
-    alert = _interrupted(alerting.note_text, text="told")
-    [condition] = checked_alerts([alert], looks_at_checkpoints=False)
-    supervisor.written.append(
-        ("spot_alerts", {"job_name": "the-one-before", "told": {_alerts.key_of(condition): None}})
-    )
+def test_next_job_of_a_task_has_its_own_alerts(supervisor: Supervisor, unique: str) -> None:
+    [condition] = checked_alerts([_interrupted(alerting.note_text, text="told")], looks_at_checkpoints=False)
+    told_before = {"job_name": "the-one-before", "told": {_alerts.key_of(condition): None}}
+    supervisor.written.append(("spot_alerts", told_before))
+    ti = FakeTaskInstance(f"manual__{unique}")
 
-    asyncio.run(_ended(_trigger(job, alert), told=1))
+    async def _told() -> None:
+        alerts = _alerts.JobAlerts([condition], unique, task_instance=ti, log=logging.getLogger(__name__))
+        progress = progress_of(a_training_job(unique).interrupted(1).described())
+        for _ in range(3):
+            alerts.saw(progress, None)
+        await _until(lambda: supervisor.xcoms["spot_alerts"]["job_name"] == unique)
 
-    assert supervisor.xcoms["spot_alerts"]["job_name"] == job
+    asyncio.run(_told())
+
+    assert [each["text"] for each in alerting.told] == ["told"]
 
 
 def test_share_of_max_wait_that_is_used_when_the_job_is_first_seen_is_told(
@@ -329,15 +338,3 @@ def test_job_without_alerts_holds_nothing_for_them(unique: str) -> None:
     assert (
         not {"alerts", "max_wait", "checkpoint_interval", "checkpoint_s3_uri"} & trigger.serialize()[1].keys()
     )
-
-
-def test_nothing_is_logged_of_arguments(
-    submit: Any, supervisor: Supervisor, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    job = submit()
-
-    asyncio.run(_ended(_trigger(job, _interrupted(alerting.note_text, text="hunter2")), told=1))
-
-    assert "hunter2" not in capsys.readouterr().out + caplog.text
-    assert "hunter2" not in str(supervisor.written)
