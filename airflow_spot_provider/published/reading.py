@@ -21,17 +21,23 @@ UNREADABLE = (
     "What this task published as spot_progress cannot be read: something else wrote it, or it is incomplete."
 )
 TOO_LONG = "What this task published as spot_progress is longer than any of ours, and is not read: something else wrote it."
+_HALF_A_CHARACTER = r"\ud"
+"""What the escape of one begins with, and that of each whole one beyond the basic plane."""
 
 
 def value_of(text: str | None) -> Any:
     """The value of JSON that may be anybody's; None if there is none that can be read.
 
-    Numbers that JSON has no room for (NaN, infinity) are None: no browser reads them.
+    Numbers that JSON has no room for (NaN, infinity) are None: no browser reads them. Halves of characters are question marks: no
+    URL takes them.
     """
     if text is None:
         return None
     try:
-        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        if _HALF_A_CHARACTER in text.lower():
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+        return value
     except (ValueError, RecursionError):
         return None
 

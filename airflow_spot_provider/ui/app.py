@@ -61,8 +61,16 @@ _LIVE, _SUMS = 1.0, 15.0
 
 Days = Annotated[int, Query(ge=1, le=366)]
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS_OF_A_PAGE)]
-_RECENT = Recent(most=256)
-"""What many who look at the same page at the same time are told."""
+_MOST_ANSWERS = 256
+
+
+def recent(request: Request) -> Recent:
+    """What many who look at the same page at the same time are told."""
+    kept: Recent = request.app.state.recent
+    return kept
+
+
+Kept = Annotated[Recent, Depends(recent)]
 
 
 def task_key(
@@ -81,6 +89,7 @@ Key = Annotated[TaskKey, Depends(task_key)]
 def make_app() -> FastAPI:
     """The application, as Airflow mounts it."""
     app = FastAPI(title="Spot training", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.recent = Recent(most=_MOST_ANSWERS)
     app.middleware("http")(_with_headers)
     app.add_exception_handler(StarletteHTTPException, problem)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -110,6 +119,7 @@ def jobs(
     session: SessionDep,
     user: GetUserDep,
     readable: ReadableDags,
+    kept: Kept,
     days: Days = 7,
     state: str = "all",
     search: Annotated[str, Query(max_length=250)] = "",
@@ -137,13 +147,15 @@ def jobs(
         return page_of(session, replace(selection, deadlines=near), limit=limit, offset=offset), near
 
     asked = (days, state, selection.search, sort, order, limit, offset, among)
-    page, near = _RECENT.get(("jobs", asked), _ask, seconds=_LIVE)
+    page, near = kept.get(("jobs", asked), _ask, seconds=_LIVE)
     editable = {each: can_edit(user, each) for each in {row.dag_id for row in page.rows}}
     view = page_view(page, now, can_edit=editable.__getitem__, deadlines=near)
     return answer(request, {**view, "limit": limit, "offset": offset})
 
 
-def summary(request: Request, session: SessionDep, readable: ReadableDags, days: Days = 30) -> Response:
+def summary(
+    request: Request, session: SessionDep, readable: ReadableDags, kept: Kept, days: Days = 30
+) -> Response:
     """The strip on top of the page."""
     now = datetime.now(UTC)
 
@@ -155,14 +167,15 @@ def summary(request: Request, session: SessionDep, readable: ReadableDags, days:
         since = now - timedelta(days=days)
         return sum_view(next(iter(figures(session, now=now, since=since, dag_ids=readable)), Sum(())))
 
-    running = _RECENT.get(("running", readable), _running, seconds=_LIVE)
-    sums = _RECENT.get(("sums", days, readable), _sums, seconds=_SUMS)
+    running = kept.get(("running", readable), _running, seconds=_LIVE)
+    sums = kept.get(("sums", days, readable), _sums, seconds=_SUMS)
     return answer(request, {"server_time": iso(now), **running, "days": days, **sums})
 
 
 def dags(
     request: Request,
     session: SessionDep,
+    kept: Kept,
     dag_id: Identifier,
     runs: Annotated[int, Query(ge=1, le=100)] = 30,
 ) -> Response:
@@ -172,7 +185,7 @@ def dags(
     def _ask() -> dict[str, Any]:
         return dag_view(session, dag_id, now, runs=runs)
 
-    view = _RECENT.get(("dag", dag_id, runs), _ask, seconds=_LIVE)
+    view = kept.get(("dag", dag_id, runs), _ask, seconds=_LIVE)
     return answer(request, {**view, "server_time": iso(now)})
 
 

@@ -9,10 +9,13 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import psycopg2
+import psycopg2.extensions
 
 _STARTS_WITHIN = 60.0
 _USER = "airflow"
@@ -29,10 +32,18 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="spot-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def url(self) -> str:
-        """For SQLAlchemy."""
-        return f"postgresql+psycopg2://{_USER}@/postgres?host={self._folder}"
+    def url_of(self, database: str) -> str:
+        """Of one of its databases, for SQLAlchemy; it is made if there is none."""
+        with self._connected() as connection:
+            connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+            if connection.fetchone() is None:
+                connection.execute(f'CREATE DATABASE "{database}"')
+        return f"postgresql+psycopg2://{_USER}@/{database}?host={self._folder}"
+
+    def copy(self, database: str, name: str) -> None:
+        """Make a database like another one, which nobody may be connected to."""
+        with self._connected() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database}"')
 
     def __enter__(self) -> PostgresServer:
         binaries = _binaries()
@@ -77,6 +88,16 @@ class PostgresServer:
             os.killpg(self._process.pid, signal.SIGINT)  # PostgreSQL's fast shutdown
             self._process.wait()
         shutil.rmtree(self._folder)
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg2.extensions.cursor]:
+        connection = psycopg2.connect(host=str(self._folder), user=_USER, dbname="postgres")
+        connection.autocommit = True  # no database is made within a transaction
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
 
     def _wait_until_it_answers(self) -> None:
         assert self._process is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import scoped_session, sessionmaker
 
-from airflow_spot_provider.ui.plugin import URL_PREFIX, SpotTrainingPlugin
+from airflow_spot_provider.ui.plugin import URL_PREFIX, BuiltWhenAsked
 from tests.ui.metadata import Metadata
+from tests.ui.postgres import PostgresServer
 
 SignIn = Callable[..., TestClient]
+_TEMPLATE = "airflow"
 
 
 class AuthManagerOfTests(SimpleAuthManager):
@@ -54,12 +57,30 @@ def used_by_airflow(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "Session", scoped_session(sessions))
 
 
-@pytest.fixture
-def metadata(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
-    """SQLite, as ``airflow standalone`` has it."""
-    path = tmp_path / "airflow.db"
-    shutil.copy(empty_database, path)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server with a database that has Airflow's tables, to be copied."""
+    with PostgresServer() as server:
+        engine = create_engine(server.url_of(_TEMPLATE))
+        Metadata.created(engine)
+        engine.dispose()
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.ui)])
+def metadata(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Metadata]:
+    """SQLite, as ``airflow standalone`` has it; for ``make test-ui`` PostgreSQL as well."""
+    if request.param == "sqlite":
+        path = tmp_path / "airflow.db"
+        shutil.copy(request.getfixturevalue("empty_database"), path)
+        engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    else:
+        server = request.getfixturevalue("postgres")
+        name = f"t{uuid.uuid4().hex[:12]}"
+        server.copy(_TEMPLATE, name)
+        engine = create_engine(server.url_of(name))
     used_by_airflow(engine, monkeypatch)
     yield Metadata(engine)
     settings.Session.remove()
@@ -73,8 +94,7 @@ def sign_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignIn]:
     manager = AuthManagerOfTests()
     monkeypatch.setattr(_AuthManagerState, "instance", manager)
     airflow = FastAPI()
-    for mounted in SpotTrainingPlugin.fastapi_apps:
-        airflow.mount(mounted["url_prefix"], mounted["app"])
+    airflow.mount(URL_PREFIX, BuiltWhenAsked())
     opened: list[TestClient] = []
 
     def _sign_in(name: str | None, *, role: str = "ADMIN", dags: list[str] | None = None) -> TestClient:
