@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar, cast
 
 from botocore.exceptions import ClientError, ParamValidationError
@@ -49,6 +51,8 @@ class SageMakerJobs:
     def __init__(self, connection: Connection, kind: Kind) -> None:
         self._connection = connection
         self.kind = kind
+        self.created_at: datetime | None = None
+        """When the job that was created last was, by AWS's clock; None if its answer did not tell."""
 
     def create(self, request: Mapping[str, Any]) -> bool:
         """Submit a job, patiently; not where SageMaker takes no more just now, which may last for hours.
@@ -131,11 +135,16 @@ class SageMakerJobs:
 
     def _create(self, request: Mapping[str, Any]) -> None:
         try:
-            self._operation(self.kind.create)(**request)
+            answer = self._operation(self.kind.create)(**request)
         except ClientError as error:
             if (refusal := refusal_of(error, self.kind)) is not None:
                 raise refusal from None
             raise
+        headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
+        try:
+            self.created_at = parsedate_to_datetime(headers["date"])
+        except (KeyError, TypeError, ValueError):
+            self.created_at = None
 
     def _describing(self, job_name: str) -> Callable[[], Any]:
         return lambda: self._operation(self.kind.describe)(**{self.kind.name: job_name})

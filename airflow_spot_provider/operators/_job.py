@@ -129,7 +129,7 @@ class SpotJobOperator(TurnTakingOperator):
             earlier = [self._attempt(description) for description in submitted.earlier]
             killed = submitted.found is Found.KILLED_JOB
             if self.do_xcom_push:
-                begun = self._progress({**request, self.kind.name: submitted.job_name})
+                begun = self._progress({**request, **self._begun(submitted)})
                 context["ti"].xcom_push(key=PROGRESS_KEY, value=begun)
             # Airflow's scheduler fails a task that resumes at once: a job that has ended is not deferred for.
             if self.deferrable and submitted.found is not Found.ENDED_JOB:
@@ -167,6 +167,13 @@ class SpotJobOperator(TurnTakingOperator):
             context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
             context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description, result))
         tell_events(context, self.outlets or (), result)
+
+    def _begun(self, submitted: Submitted) -> dict[str, Any]:
+        """What a new job's description will tell, before anybody has seen it: a job may wait for hours with nothing to see."""
+        begun: dict[str, Any] = {self.kind.name: submitted.job_name}
+        if submitted.created_at is not None:
+            begun["CreationTime"] = submitted.created_at
+        return begun
 
     def submit_again(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on once a job that a user had killed has ended: only now may this task have another."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -33,11 +34,13 @@ class Submitted:
     :param job_name: its name.
     :param found: what was there before. A KILLED_JOB has to end before the task may have another.
     :param earlier: descriptions of the attempts before this one, all ended.
+    :param created_at: when the job was created just now, by AWS's clock; None if it was there, or that is not known.
     """
 
     job_name: str
     found: Found
     earlier: tuple[Description, ...] = ()
+    created_at: datetime | None = None
 
 
 def submit(
@@ -76,7 +79,7 @@ def submit(
                 raise
             created = False
         if created:
-            return Submitted(name, Found.NOTHING, tuple(earlier))
+            return Submitted(name, Found.NOTHING, tuple(earlier), jobs.created_at)
         description = jobs.get(name, just_created=True)
         tags = jobs.get_tags(description[kind.arn])
         if tags.get(TASK) != task.digest:

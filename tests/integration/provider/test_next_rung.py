@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -70,3 +71,14 @@ def test_job_that_somebody_stopped_for_another_reason_still_fails_the_group(
     with pytest.raises(TrainingJobStopped):
         training.execute_complete(ti.context, {"job_name": job, "outcome": "Stopped"})
     assert ti.xcoms["return_value"]["outcome"] == "Stopped"
+
+
+def test_job_that_waits_from_its_submit_on_tells_since_when_and_until_when(
+    dag: DAG, ti: FakeTaskInstance
+) -> None:
+    _waits(dag, ti)
+
+    begun = ti.xcoms["spot_progress"]
+    assert (begun["phase"], begun["since"]) == ("waiting", begun["created"])
+    left = datetime.fromisoformat(begun["max_wait_ends"]) - datetime.fromisoformat(begun["created"])
+    assert left == timedelta(seconds=100_000)
