@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from airflow_spot_provider.published.rows import TaskKey
+
+log = logging.getLogger(__name__)
 
 MOST_LINES = 200
 SECONDS = 5.0
@@ -40,6 +43,7 @@ def training_log_of(key: TaskKey, job_name: str | None) -> tuple[list[str], str 
         reading.cancel()
         return [], f"The task's log could not be read within {SECONDS:.0f} s; the task's own page has it."
     except Exception as error:  # noqa: BLE001 - whatever a log handler raises, the rest of the page is there
+        log.warning("A task's log could not be read for a page of spot training.", exc_info=error)
         return (
             [],
             f"The task's log could not be read ({type(error).__name__}); the task's own page may tell more.",

@@ -14,10 +14,16 @@ from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.tasklog import LogTemplate
 from airflow.utils.db import import_all_models
 from sqlalchemy import Engine, Table, insert, select, text
 
 BUNDLE = "tests"
+_TEMPLATE = 1
+_LOG_FILE = (
+    "dag_id={{ ti.dag_id }}/run_id={{ ti.run_id }}/task_id={{ ti.task_id }}/"
+    "{% if ti.map_index >= 0 %}map_index={{ ti.map_index }}/{% endif %}attempt={{ try_number }}.log"
+)
 
 
 class Metadata:
@@ -36,6 +42,8 @@ class Metadata:
         Base.metadata.create_all(engine)
         with engine.begin() as connection:
             connection.execute(insert(_table(DagBundleModel)), [{"name": BUNDLE}])
+            templates = {"id": _TEMPLATE, "filename": _LOG_FILE, "elasticsearch_id": ""}
+            connection.execute(insert(_table(LogTemplate)), [templates])
         return cls(engine)
 
     def add_dags(self, *dag_ids: str) -> None:
@@ -139,6 +147,7 @@ def run_row(
         "queued_at": run_after,
         "start_date": run_after,
         "logical_date": run_after,
+        "log_template_id": _TEMPLATE,
     }
 
 
