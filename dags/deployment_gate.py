@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 from airflow.sdk import DAG, task
@@ -37,7 +38,9 @@ with DAG(
         training = training_of_event(events[-1])
         if not isinstance(training, SpotTrainingResult) or training.model_artifacts is None:
             raise ValueError("The asset's newest event tells of no trained model: was it created by hand?")
-        accuracy = training.metrics["accuracy"]
+        accuracy = training.metrics.get("accuracy")
+        if accuracy is None or not math.isfinite(accuracy):
+            raise ValueError(f"{training.job_name} tells no accuracy that can be judged: {accuracy}.")
         saved = training.savings_percent
         log.info(
             "%s: accuracy %.3f, %s saved",

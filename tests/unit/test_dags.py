@@ -105,6 +105,9 @@ def test_gate_lets_a_good_model_through_and_fails_a_poor_one(dags: dict[str, DAG
     assert _judge(poor, good) == "s3://b/model.tar.gz"
     with pytest.raises(ValueError, match=r"accuracy is 0\.500; 0\.85 or more is let through"):
         _judge(good, poor)
+    for diverged in ({}, {"accuracy": float("nan")}):
+        with pytest.raises(ValueError, match="no accuracy that can be judged"):
+            _judge(_event(metrics=diverged))
     with pytest.raises(ValueError, match="created by hand"):
         _judge(SimpleNamespace(extra={}))
 
