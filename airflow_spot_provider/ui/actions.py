@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow.configuration import conf
-from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowException
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_spot_provider.aws.errors import code_of, is_not_found
@@ -99,10 +99,6 @@ def asked(jobs: SageMakerJobs, permissions: str, call: Callable[[], _Answer]) ->
         return call()
     except JobNotFound as error:
         raise NotDone(str(error)) from error
-    except AirflowNotFoundException as error:
-        raise NotDone(
-            f"The API server does not know the task's AWS connection ({error}): it has to exist there as well."
-        ) from error
     except ClientError as error:
         if is_not_found(error):
             raise NotDone(f"SageMaker knows no such {jobs.kind.noun} any more.") from error
@@ -111,8 +107,8 @@ def asked(jobs: SageMakerJobs, permissions: str, call: Callable[[], _Answer]) ->
         ) from error
     except (BotoCoreError, AirflowException, ValueError) as error:
         raise NotDone(
-            f"AWS cannot be asked from the API server ({type(error).__name__}): look at the task's connection, and whether this "
-            "machine reaches AWS."
+            f"AWS cannot be asked from the API server ({type(error).__name__}): it uses the task's AWS connection, which has to "
+            "exist there as well, and has to reach AWS."
         ) from error
 
 
