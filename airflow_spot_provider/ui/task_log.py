@@ -42,7 +42,7 @@ def training_log_of(key: TaskKey, job_name: str | None) -> tuple[list[str], str 
     except TookTooLong:
         reading.cancel()
         return [], f"The task's log could not be read within {SECONDS:.0f} s; the task's own page has it."
-    except Exception as error:  # noqa: BLE001 - whatever a log handler raises, the rest of the page is there
+    except Exception as error:
         log.warning("A task's log could not be read for a page of spot training.", exc_info=error)
         return (
             [],
