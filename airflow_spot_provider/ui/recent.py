@@ -51,3 +51,8 @@ class Recent:
                 kept.since = self._clock()
             answer: _Answer = kept.answer
             return answer
+
+    def forget(self) -> None:
+        """Keep nothing: what is asked next is asked anew."""
+        with self._lock:
+            self._answers.clear()
