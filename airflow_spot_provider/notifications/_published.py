@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -135,9 +136,22 @@ def _as_text(value: object) -> str:
 def _spot_tasks(dag: Any) -> Iterator[str]:
     """The ids of the tasks that wait for a job of SageMaker's: operators and sensors of ours, mapped ones too."""
     for task in dag.tasks:
-        operator_class = getattr(task, "operator_class", None)
-        if isinstance(getattr(operator_class or type(task), "kind", None), Kind):
+        if isinstance(getattr(_class_of(task), "kind", None), Kind):
             yield task.task_id
+
+
+def _class_of(task: Any) -> object:
+    """The operator's class. ``dag.test()`` hands a DAG's callback tasks that only tell its name."""
+    mapped = getattr(task, "operator_class", None)
+    if isinstance(mapped, type):
+        return mapped
+    module, name = getattr(task, "_task_module", None), getattr(task, "task_type", None)
+    if isinstance(module, str) and isinstance(name, str) and module != type(task).__module__:
+        try:
+            return pkgutil.resolve_name(f"{module}:{name}")
+        except (AttributeError, ImportError, ValueError):
+            return None  # a class of the DAG file
+    return type(task)
 
 
 def _pulled(context: Mapping[str, Any], task_id: str, key: str) -> Iterator[Any]:

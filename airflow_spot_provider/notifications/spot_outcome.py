@@ -77,11 +77,16 @@ class SpotOutcomeNotifier(BaseNotifier):
         except jinja2.TemplateSyntaxError as error:
             raise InvalidSpotRequest([f"message is no Jinja template: {error}."]) from error
 
+    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
+        """There are none: what is a template is rendered with what the task has published, when that is known."""
+
     def notify(self, context: Context) -> None:
         """Send the message."""
         told = told_by_run(context) if "reason" in context else told_by_task(context)
         known = self._known(told)
-        environment = self.get_template_env(dag=context.get("dag"))
+        dag: Any = context.get("dag")
+        # With the DAG's own filters, where it is not one that was read back from the database (``dag.test()``).
+        environment = self.get_template_env(dag=dag if hasattr(dag, "get_template_env") else None)
         values = {**context, **known}
         # Rendered here, once: what a job's failure reason says must not be taken for a template by the other notifier.
         arguments = self.render_template(self.kwargs, values, environment)  # type: ignore[arg-type]

@@ -83,8 +83,14 @@ def context_of(
 def message_of(condition: Mapping[str, Any], told: Mapping[str, Any], left: str | None) -> str:
     """What happened, in one sentence, and where."""
     index = told.get("map_index")
-    where = f"{told.get('dag_id')}/{told.get('task_id')}{f'[{index}]' if index is not None and index >= 0 else ''}"
-    job = f"Training job {told.get('job_name')} ({where}, run {told.get('run_id')})"
+    member = f"[{index}]" if index is not None and index >= 0 else ""
+    # Nobody tells a trigger in dag.test() whose it is.
+    task = (
+        f" ({told['dag_id']}/{told.get('task_id')}{member}, run {told.get('run_id')})"
+        if told.get("dag_id")
+        else ""
+    )
+    job = f"Training job {told.get('job_name')}{task}"
     times = told.get("interruptions") or 0
     interrupted = f"interrupted {times} time{'s' * (times != 1)}"
     rest = f"{left} of MaxWait left" if left else "MaxWait is not known"

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_spot_provider.operators._while_waiting import publish_curves
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.triggers import _curves, _training_log
 from airflow_spot_provider.triggers import _job as triggers_job
 from airflow_spot_provider.triggers._curves import match_lines
+from airflow_spot_provider.triggers._progress import METRICS_KEY, publisher_of_this_loop
 from tests.integration.conftest import BUCKET
 from tests.integration.provider.supervisor import Supervisor, serve_triggers
 from tests.integration.provider.task_instance import FakeTaskInstance
@@ -239,3 +241,59 @@ def test_same_lines_once_more_are_no_news() -> None:
 
     assert json.dumps(first).startswith('{"loss": [["1970-01-01T00:00:00.001+00:00", 1.0]]')
     assert second is None
+
+
+DESCRIBED = {
+    "CreationTime": datetime.fromtimestamp(1, UTC),
+    "AlgorithmSpecification": {"MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*)"}]},
+}
+
+
+def _at_the_end(ti: FakeTaskInstance, *lines: tuple[int, str], description: Any = DESCRIBED) -> Any:
+    publish_curves(ti.context, _Log(), description, lines)
+    return ti.xcoms.get("spot_metrics")
+
+
+def test_what_was_published_while_it_waited_is_kept_at_the_end_but_not_an_earlier_jobs() -> None:
+    ti = FakeTaskInstance("r")
+    earlier, waiting = ["1970-01-01T00:00:00.500+00:00", 9.0], ["1970-01-01T00:00:02.000+00:00", 1.0]
+    ti.xcoms["spot_metrics"] = {"loss": [earlier, waiting]}
+
+    assert _at_the_end(ti, (3_000, "loss=0.5")) == {"loss": [waiting, ["1970-01-01T00:00:03.000+00:00", 0.5]]}
+
+
+def test_nothing_is_published_where_there_is_no_metric_or_no_line() -> None:
+    assert _at_the_end(FakeTaskInstance("r"), (1, "nothing")) is None
+    assert _at_the_end(FakeTaskInstance("r")) is None
+    assert _at_the_end(FakeTaskInstance("r"), (1, "loss=1"), description={}) is None
+
+
+def test_xcom_that_cannot_be_read_takes_no_curve_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def _gone(*_: Any, **__: Any) -> Any:
+        raise ConnectionError
+
+    monkeypatch.setattr(FakeTaskInstance, "xcom_pull", _gone)
+
+    assert list(_at_the_end(FakeTaskInstance("r"), (3_000, "loss=0.5"))) == ["loss"]
+
+
+def test_task_that_goes_on_has_nothing_written_over_by_what_its_trigger_had_to_say(
+    supervisor: Supervisor,
+) -> None:
+    ti, other = FakeTaskInstance("r"), FakeTaskInstance("another")
+
+    async def _published() -> None:
+        publisher = publisher_of_this_loop()
+        for task_instance in (ti, other):
+            publisher.publish(task_instance, {"of": task_instance.run_id})
+            publisher.publish(task_instance, {"curves of": task_instance.run_id}, METRICS_KEY)
+        publisher.forget(ti)
+        assert publisher._task is not None
+        await publisher._task
+
+    asyncio.run(_published())
+
+    assert supervisor.written == [
+        ("spot_progress", {"of": "another"}),
+        ("spot_metrics", {"curves of": "another"}),
+    ]

@@ -16,6 +16,7 @@ from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from airflow.sdk import DAG
 from airflow.sdk.bases.operator import BaseOperator
+from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.notifications.spot_outcome import SpotOutcomeNotifier
@@ -220,6 +221,20 @@ def test_run_is_told_without_a_task_instance(dag: DAG, monkeypatch: pytest.Monke
     SpotOutcomeNotifier(alerting.NoteNotifier)({"dag": dag, "run_id": "r", "reason": "timed_out"})
 
     assert alerting.told[0]["text"].startswith("DAG d, run r: 1 spot task (1 Completed)")
+
+
+def test_dag_that_was_read_back_from_the_database_has_its_spot_tasks_found(dag: DAG) -> None:
+    """So it is in ``dag.test()``."""
+    progress = _published(a_training_job("a").completed().billed(100, 20))["train", "spot_progress"]
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    ti = _TaskInstance({("train", "spot_progress"): progress, ("mapped", "spot_progress"): [progress]})
+    alerting.told.clear()
+
+    SpotOutcomeNotifier(alerting.NoteNotifier)(_context(ti, dag=stored, reason="success"))
+
+    lines = alerting.told[0]["text"].splitlines()
+    assert lines[0].startswith("DAG d, run r: 1 spot task (1 Completed)")
+    assert lines[2:] == ["watch has published nothing.", "skipped has published nothing."]
 
 
 class _OnlyAsync(alerting.BaseNotifier):

@@ -280,6 +280,12 @@ def test_context_of_a_job_on_demand_says_that_max_wait_is_not_known() -> None:
     assert told["message"].endswith("MaxWait is not known.")
 
 
+def test_message_of_a_trigger_that_knows_no_task_names_the_job_alone() -> None:
+    told = _told(_condition(interruptions=1), a_training_job("j").interrupted(1), dag_id=None)
+
+    assert told["message"].startswith("Training job j was interrupted 1 time so far;")
+
+
 def test_every_name_that_templates_may_use_is_there() -> None:
     assert _told(_condition(interruptions=1), a_training_job()).keys() == context_names()
 
