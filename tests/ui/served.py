@@ -63,6 +63,8 @@ class ServedAirflow(LocalAirflow):
             # What a run may be called is Airflow's to say; here it takes what a page must be able to show all the same.
             "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": "^.+$",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH", "")))),
+            # SQLite's own five seconds are not enough for a writer when browsers look on as well.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{root.resolve()}/home/airflow.db?timeout=60",
             READABLE_DAGS: json.dumps(READABLE),
         }
         # The components that `airflow standalone` runs; it itself insists on an auth manager that knows no single DAGs.
@@ -77,7 +79,7 @@ class ServedAirflow(LocalAirflow):
     def as_user(self, user: str | None) -> httpx.Client:
         """A client that sends the user's cookie, as a browser does; None: somebody who is not signed in."""
         cookies = {} if user is None else {"_token": self.token(user)}
-        return httpx.Client(base_url=self.url, cookies=cookies, timeout=60, trust_env=False)
+        return httpx.Client(base_url=self.url, cookies=cookies, timeout=120, trust_env=False)
 
     def run(self, dag_id: str, run_id: str, **body: Any) -> None:
         """Start a run of a DAG, once the DAG processor has read it.

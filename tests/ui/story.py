@@ -131,7 +131,8 @@ class Story:
         run_id = self.runs["tabular_sweep"]
 
         def _ended() -> bool:
-            self._minutes(5)
+            if any(job["TrainingJobStatus"] == "InProgress" for job in self.described("tabular-sweep-")):
+                self._minutes(5)
             return self._airflow.run_state("tabular_sweep", run_id) in ("success", "failed")
 
         self._airflow.wait_for(_ended, what="the sweep to end", timeout=240)

@@ -166,6 +166,6 @@ def test_run_display_names_and_hyperparameters_that_are_markup_stay_text(
     expect(row_of(page, run_id).get_by_text("Completed", exact=True)).to_have_count(2, timeout=PATIENCE)
     assert _is_unharmed(page)
 
-    row_of(page, run_id).get_by_role("link", name="train[1]").click()
+    row_of(page, run_id).get_by_role("link", name="train[1]", exact=True).click()
     expect(page.get_by_role("region", name="Facts")).to_contain_text("rate=<img", timeout=PATIENCE)
     assert _is_unharmed(page)

@@ -26,14 +26,15 @@ def test_open_page_follows_a_job_from_waiting_to_done(
 ) -> None:
     page = open_page("/plugin/spot_training")
     frame = in_airflow(page)
-    expect(frame.get_by_role("heading", name="Spot training")).to_be_visible(timeout=PATIENCE)
+    expect(frame.get_by_role("heading", name="Spot training", exact=True)).to_be_visible(timeout=PATIENCE)
     page.evaluate("window.nobodyHasReloadedIt = true")
     row = row_of(frame, run_id)
     assert row.count() == 0
 
     airflow.run("ui_live", run_id)
     _reads(row, "Waiting")
-    expect(row).to_contain_text("No ml.m5.large in us-east-1 spot capacity yet")
+    expect(row).to_contain_text("No ml.m5.large spot capacity in us-east-1", timeout=PATIENCE)
+    expect(row).to_contain_text("MaxWait ends in")
     job = airflow.progress("ui_live", run_id)["job_name"]
 
     emulator.clock.advance(timedelta(seconds=15))
