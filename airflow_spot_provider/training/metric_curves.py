@@ -106,12 +106,18 @@ def thinned(curves: Curves) -> Curves:
             curves.popitem()
 
 
-def newest_of(curves: Curves, most: int = 10) -> dict[str, float]:
+def newest_of(curves: Curves, most: int = 10, room: int = 1_000) -> dict[str, float]:
     """The newest value of each metric.
 
     :param most: of how many metrics.
+    :param room: bytes that their JSON may take.
     """
-    return {name: points[-1][1] for name, points in list(curves.items())[:most] if points}
+    newest: dict[str, float] = {}
+    for name, points in list(curves.items())[:most]:
+        more = {**newest, name: points[-1][1]}
+        if len(json.dumps(more)) <= room:
+            newest = more
+    return newest
 
 
 def _read(curves: object) -> Curves:

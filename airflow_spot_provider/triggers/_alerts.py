@@ -19,6 +19,7 @@ from airflow_spot_provider.training.due_alerts import (
     remembered,
     seconds_until,
 )
+from airflow_spot_provider.training.phases import Phase
 from airflow_spot_provider.training.result import iso
 from airflow_spot_provider.triggers._calling import call
 
@@ -75,6 +76,10 @@ class JobAlerts:
         :param now: the time by AWS's clock, as nearly as it is known.
         """
         self._progress = progress
+        if progress.get("phase") == Phase.STOPPING:
+            # It is being stopped, perhaps by whoever was told; and a job that was killed is of no interest any more.
+            self.stop()
+            return
         waits: list[float] = []
         for condition in self._conditions:
             key = key_of(condition)

@@ -50,7 +50,7 @@ async def _call(path: str, kwargs: Mapping[str, Any], context: Mapping[str, Any]
     if isinstance(target, type) and issubclass(target, BaseNotifier):
         await _notify(target, kwargs, context)
         return
-    arguments = rendered(kwargs, context)
+    arguments = await _in_a_thread(rendered, kwargs, context)
     if takes_context(target):
         arguments[RESERVED] = dict(context)
     if inspect.iscoroutinefunction(target):
@@ -63,7 +63,8 @@ async def _call(path: str, kwargs: Mapping[str, Any], context: Mapping[str, Any]
 
 async def _notify(notifier_class: type[Any], kwargs: Mapping[str, Any], context: Mapping[str, Any]) -> None:
     """By its own methods, not by calling it: that would render once more what has been rendered, over its own fields."""
-    notifier = await _in_a_thread(notifier_class, **rendered(kwargs, context))
+    arguments = await _in_a_thread(rendered, kwargs, context)
+    notifier = await _in_a_thread(notifier_class, **arguments)
     notifier.context = dict(context)
     # Before Airflow 3.1 there are none that can be awaited.
     unawaited = getattr(BaseNotifier, "async_notify", None)

@@ -273,6 +273,23 @@ def test_stale_checkpoint_is_told_once(
     assert supervisor.xcoms["spot_progress"]["checkpoints"]["stale"] is True
 
 
+def test_job_that_is_being_stopped_has_no_alerts(supervisor: Supervisor, unique: str) -> None:
+    conditions = checked_alerts([_interrupted(alerting.note_text, text="told")], looks_at_checkpoints=False)
+    job = a_training_job(unique).interrupted(1)
+
+    async def _told() -> None:
+        alerts = _alerts.JobAlerts(conditions, unique, task_instance=None, log=logging.getLogger(__name__))
+        alerts.saw(progress_of(job.goes_through("Stopping").described()), None)
+        await asyncio.sleep(0)
+        assert not _alerts._under_way
+        alerts.saw(progress_of(job.goes_through("Training").described()), None)
+        await _until(lambda: alerting.told)
+
+    asyncio.run(_told())
+
+    assert supervisor.written == []
+
+
 def test_alerts_of_a_crowd_are_called_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_calling, "AT_ONCE", 2)
 

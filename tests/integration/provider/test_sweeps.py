@@ -257,6 +257,21 @@ def test_losing_trial_is_stopped_and_told_as_pruned(
     assert good.spent().billable_seconds > 0
 
 
+@pytest.mark.parametrize("prune", [None, "median"])
+def test_trials_checkpoints_are_looked_at_under_its_own_prefix(
+    script_config: dict[str, Any], storage: str, unique: str, prune: str | None
+) -> None:
+    sweep = Sweep(script_config, storage, unique, prune=prune, deferrable=True, checkpoint_interval=600)
+
+    with pytest.raises(TaskDeferred) as deferral:
+        sweep.run()
+
+    _, arguments = deferral.value.trigger.serialize()
+    assert arguments["checkpoint_interval"] == 600.0
+    assert arguments["checkpoint_s3_uri"] == "s3://integration/sweeps/trial-0"
+    assert ("metric_regex" in arguments) == (prune is not None)
+
+
 def test_bad_regex_of_the_objective_is_refused_with_a_pruner(script_config: dict[str, Any]) -> None:
     script_config["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "loss", "Regex": "loss=("}]
     with (

@@ -84,6 +84,12 @@ def test_restarts_are_one_curve_in_order_of_time_each_point_once() -> None:
     assert newest_of(curves) == {"loss": 30, "acc": 5, "new": 7}
 
 
+def test_newest_values_are_few_and_small() -> None:
+    curves = {"x" * 1_000: _curve(1), **{str(number): _curve(number) for number in range(12)}}
+
+    assert newest_of(curves) == {str(number): number for number in range(9)}
+
+
 def test_points_from_before_the_job_are_another_jobs() -> None:
     assert merged({"loss": _curve(1, 2), "old": _curve(3)}, {"loss": _curve(60)}, since=_at(50)) == {
         "loss": _curve(60)
