@@ -73,6 +73,11 @@ def test_spot_training_branching(airflow: LocalAirflow, emulator: SageMakerEmula
 
 def test_recurring_retraining_and_the_gate_that_its_model_opens(airflow: LocalAirflow, run_id: str) -> None:
     dag_id, gate_id = "recurring_retraining", "deployment_gate"
+    airflow.wait_for(
+        lambda: gate_id in {dag["dag_id"] for dag in airflow.get("/dags", limit=100)["dags"]},
+        what="the gate to be read",
+        timeout=90,
+    )
     airflow.patch(f"/dags/{gate_id}", {"is_paused": False})
     _run(airflow, dag_id, run_id)
 
