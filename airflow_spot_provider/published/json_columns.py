@@ -160,7 +160,8 @@ def _sqlite_true(element: _Member, compiler: SQLCompiler, **kwargs: Any) -> str:
 @compiles(whole_value, "sqlite")
 def _sqlite_value(element: Any, compiler: SQLCompiler, **kwargs: Any) -> str:
     column = _only(element, compiler, **kwargs)
-    return f"(CASE WHEN length({column}) <= {MOST_BYTES} THEN {column} END)"
+    # A column of type JSON is numeric to SQLite: it keeps the text of a number as that number.
+    return f"(CASE WHEN length({column}) <= {MOST_BYTES} THEN CAST({column} AS TEXT) END)"
 
 
 @compiles(text_member, "mysql")

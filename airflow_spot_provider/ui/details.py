@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_spot_provider.published.deadlines import near_deadlines
-from airflow_spot_provider.published.reading import result_in
+from airflow_spot_provider.published.reading import UNREADABLE, result_in
 from airflow_spot_provider.published.rows import RESULT_KEY, PublishedRow, TaskKey, row_of, xcoms_of
 from airflow_spot_provider.training import SpotTrainingResult, SpotTuningResult, phase_of
 from airflow_spot_provider.training.explanation import formula_of, work_lost
@@ -43,8 +43,9 @@ def task_view(
     :param log: the newest lines of its training log, if they were asked for.
     """
     row = anew or row_of(session, key)
-    if row is None:
-        return {"server_time": iso(now), "row": None, "explanation": NOTHING_PUBLISHED, "refreshed": False}
+    if row is None or not row.is_ours:
+        why = NOTHING_PUBLISHED if row is None else row.problem or UNREADABLE
+        return {"server_time": iso(now), "row": None, "explanation": why, "refreshed": False}
     others = xcoms_of(session, key, (RESULT_KEY, METRICS_KEY))
     result = result_in(others.get(RESULT_KEY))
     training = result if isinstance(result, SpotTrainingResult) else None

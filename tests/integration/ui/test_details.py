@@ -266,6 +266,44 @@ def test_dag_tab_of_an_unknown_or_other_dag_is_empty(ann: TestClient) -> None:
         assert answer["totals"]["savings_percent"] is None
 
 
+STRANGERS = [
+    "7",
+    "1.5",
+    "1e999",
+    '"text"',
+    "null",
+    "true",
+    "[]",
+    "{}",
+    '{"status": "Training"}',
+    '{"job_name": 5, "status": 6}',
+]
+
+
+def test_tabs_stay_up_whatever_strangers_have_published(ann: TestClient, metadata: Metadata) -> None:
+    texts = [text for text in STRANGERS if text != "1e999" or metadata.engine.dialect.name == "sqlite"]
+    for number, text in enumerate(texts):
+        raw = dict.fromkeys(("spot_progress", "spot_metrics", "return_value", "trial_1"), text)
+        metadata.publish(DAG, RUN, f"stranger_{number}", when=ago(hours=1), raw=raw)
+    ours = jobs.published(jobs.completed(), created=ago(hours=3))
+    raw = dict.fromkeys(("spot_metrics", "trial_1"), "7")
+    metadata.publish(DAG, RUN, "train", when=ago(hours=1), raw=raw, **ours)
+
+    dag = ann.get("api/dags", params={"dag_id": DAG}).json()
+    trace = ann.get("api/trace", params={"dag_id": DAG, "run_id": RUN}).json()
+
+    assert (dag["left_out"], dag["totals"]["tasks"]) == (len(texts), 1)
+    assert "hold something else" in dag["left_out_why"]
+    assert [each["args"]["name"] for each in trace["traceEvents"] if each["name"] == "thread_name"] == [
+        "train"
+    ]
+    assert (_task(ann)["trials"], _task(ann)["metrics"]) == (None, {})
+    for number in range(len(texts)):
+        answer = _task(ann, f"stranger_{number}")
+        assert answer["row"] is None, texts[number]
+        assert "something else" in answer["explanation"]
+
+
 def test_trace_opens_in_perfetto(ann: TestClient, metadata: Metadata) -> None:
     metadata.publish(
         DAG, RUN, "train", 0, when=ago(hours=1), **jobs.published(jobs.completed(), created=ago(hours=3))
