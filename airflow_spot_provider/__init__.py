@@ -57,6 +57,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "notifications": ["airflow_spot_provider.notifications.spot_outcome.SpotOutcomeNotifier"],
+        "cli": ["airflow_spot_provider.cli.airflow_commands.spot_commands"],
         "plugins": [
             {
                 "name": "spot_training",

@@ -1,0 +1,137 @@
+"""``airflow-spot jobs``: from its arguments to what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowException
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+
+from airflow_spot_provider.aws.errors import code_of, is_denied
+from airflow_spot_provider.cli.database import NoDatabase
+from airflow_spot_provider.cli.jobs.connection import HookOfACommand, NoConnection
+from airflow_spot_provider.cli.jobs.looking import Looks, Seen
+from airflow_spot_provider.cli.jobs.standing import Standing
+from airflow_spot_provider.cli.jobs.stopping import stop_orphans
+from airflow_spot_provider.cli.jobs.telling import COLUMNS, json_of, row_of, sentences_of
+from airflow_spot_provider.cli.terminal import is_looked_at, rich_table, say, show, terminal
+
+DONE, NOT_DONE, WRONG_ARGUMENTS = 0, 1, 2
+_UNSAID = timedelta(hours=24)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List, watch or stop them, and return the exit status."""
+    if problem := _conflict(arguments):
+        _warn(problem)
+        return WRONG_ARGUMENTS
+    hook = HookOfACommand(
+        conn_id=arguments.conn_id,
+        region=arguments.region,
+        profile=arguments.profile,
+        endpoint_url=arguments.endpoint_url,
+        warn=_warn,
+    )
+    looks = Looks(hook, warn=_warn)
+    try:
+        if arguments.watch:
+            return _watch(arguments, looks, hook)
+        if arguments.stop_orphans:
+            return stop_orphans(looks, hook, sure=arguments.yes, as_json=arguments.json, warn=_warn)
+        seen = looks.all(ended_since=_ended_since(arguments))
+        if arguments.json:
+            print(json.dumps([json_of(each, seen.now) for each in seen.jobs]))
+        else:
+            _tell(arguments, seen, looks, hook)
+    except KeyboardInterrupt:
+        return DONE
+    except (ClientError, BotoCoreError, AirflowException, NoConnection, NoDatabase, ValueError) as error:
+        _warn(_explained(error))
+        return NOT_DONE
+    return DONE
+
+
+def _conflict(arguments: argparse.Namespace) -> str | None:
+    if arguments.conn_id and (arguments.profile or arguments.endpoint_url):
+        return "--conn-id names a connection, which has credentials and endpoint: give it, or --profile and --endpoint-url."
+    if arguments.watch and arguments.json:
+        return "--watch is for a person who looks on, --json for a program: give one of the two."
+    if arguments.yes and not arguments.stop_orphans:
+        return "--yes answers what --stop-orphans asks: give both."
+    return None
+
+
+def _ended_since(arguments: argparse.Namespace) -> datetime | None:
+    given: datetime | None = arguments.since
+    return given or (datetime.now(UTC) - _UNSAID if arguments.all else None)
+
+
+def _tell(arguments: argparse.Namespace, seen: Seen, looks: Looks, hook: HookOfACommand) -> None:
+    if seen.jobs:
+        show(COLUMNS, [row_of(each, seen.now) for each in seen.jobs])
+    for sentence in _sentences(arguments, seen, looks, hook):
+        say(sentence)
+
+
+def _sentences(arguments: argparse.Namespace, seen: Seen, looks: Looks, hook: HookOfACommand) -> list[str]:
+    return sentences_of(
+        seen,
+        region=hook.conn_region_name,
+        deployment=looks.deployment,
+        with_ended=_ended_since(arguments) is not None,
+    )
+
+
+def _watch(arguments: argparse.Namespace, looks: Looks, hook: HookOfACommand) -> int:
+    """Look again and again; where AWS cannot be asked once, it may the next time."""
+    if not is_looked_at():
+        while True:
+            _tell(arguments, looks.all(ended_since=_ended_since(arguments)), looks, hook)
+            say("")
+            time.sleep(arguments.every)
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    def _drawn() -> Any:
+        seen = looks.all(ended_since=_ended_since(arguments))
+        rows = [row_of(each, seen.now) for each in seen.jobs]
+        below = [*_sentences(arguments, seen, looks, hook), _summary(seen, arguments.every)]
+        return Group(rich_table(COLUMNS, rows), *map(Text, below))
+
+    with Live(_drawn(), console=terminal(), auto_refresh=False) as live:
+        while True:
+            time.sleep(arguments.every)
+            live.update(_drawn(), refresh=True)
+
+
+def _summary(seen: Seen, every: float) -> str:
+    running = len(seen.jobs) - len(seen.of(Standing.ENDED))
+    return f"{running} in progress at {seen.now:%H:%M:%S} UTC; again every {every:g} s, Ctrl-C ends."
+
+
+def _explained(error: BaseException) -> str:
+    """What to do about an error of AWS, or of Airflow."""
+    if isinstance(error, NoRegionError):
+        return f"{error} Give --region, or a connection or --profile that has one."
+    if isinstance(error, NoCredentialsError):
+        return f"{error}. Give --conn-id or --profile, or log in to AWS."
+    if is_denied(error):
+        return (
+            f"AWS refuses it: {error}. Listing takes sagemaker:Search, or sagemaker:ListTrainingJobs, "
+            "sagemaker:ListHyperParameterTuningJobs and sagemaker:ListTags; orphans take sagemaker:DescribeTrainingJob, "
+            "sagemaker:DescribeHyperParameterTuningJob and sagemaker:ListTags as well, and stopping them sagemaker:StopTrainingJob, "
+            "sagemaker:StopHyperParameterTuningJob and sagemaker:AddTags."
+        )
+    if isinstance(error, ClientError):
+        return f"AWS refuses it ({code_of(error)}): {error}"
+    return str(error)
+
+
+def _warn(sentence: str) -> None:
+    say(f"airflow-spot jobs: {sentence}", to=sys.stderr)
