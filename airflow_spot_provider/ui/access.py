@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from fastapi import Depends, Header, HTTPException, Query, status
 
@@ -29,7 +30,9 @@ def may(user: Any, method: Method, entity: DagAccessEntity | None, dag_id: str |
     :param entity: of what; None for the DAG itself.
     :param dag_id: of which DAG; None for whether they may of any.
     """
-    team = DagModel.get_team_name(dag_id) if dag_id is not None else None
+    # A query for each DAG of a page is made only where there are teams.
+    teams = dag_id is not None and conf.getboolean("core", "multi_team", fallback=False)
+    team = DagModel.get_team_name(dag_id) if teams and dag_id is not None else None
     return bool(
         get_auth_manager().is_authorized_dag(
             method=method,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from itertools import product
+
 import pytest
 from airflow.models.xcom import XComModel
 from sqlalchemy import select
@@ -10,6 +13,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from airflow_spot_provider.published import json_columns, selection
 from airflow_spot_provider.published.json_columns import is_true, number_of, text_of, text_of_all
 from airflow_spot_provider.published.reading import value_of
+from airflow_spot_provider.published.selection import SORTS, STATES, Selection
 from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 
 DIALECTS = {"postgresql": postgresql, "sqlite": sqlite, "mysql": mysql}
@@ -32,6 +36,20 @@ def test_names_of_members_are_ours(name: str) -> None:
     for asked in (text_of, number_of, is_true):
         with pytest.raises(ValueError, match="no name of a member"):
             asked(XComModel.value, name)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_selection_can_be_asked_of_every_dialect(state: str) -> None:
+    now = datetime.now(UTC)
+    for sort, dialect in product(SORTS, DIALECTS.values()):
+        asked = Selection(now=now, since=now, dag_ids=["a", "b"], state=state, sort=sort, search="50%")
+        conditions = [each for each in (asked.of_running, asked.of_ended) if each is not None]
+        assert conditions
+        for condition in conditions:
+            query = select(XComModel.key).where(condition).order_by(*asked.order)
+            assert "50/%%" not in str(query.compile(dialect=dialect.dialect())), (
+                "what is searched is a parameter"
+            )
 
 
 def test_what_is_read_is_what_is_published() -> None:
