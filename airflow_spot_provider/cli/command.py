@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from airflow_spot_provider.cli.terminal import own_output
+
 
 @dataclass(frozen=True)
 class Command:
@@ -21,6 +23,7 @@ class Command:
     :param extra: of this package that brings what it needs.
     :param needs: modules without which it cannot be run.
     :param not_run: exit status where one of them is missing.
+    :param keeps_output: whether standard output is for what :mod:`.terminal` writes alone.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Command:
     extra: str = ""
     needs: tuple[str, ...] = ()
     not_run: int = 1
+    keeps_output: bool = False
 
     def start(self, arguments: argparse.Namespace) -> int:
         """Run it, if what it needs is there.
@@ -46,4 +50,10 @@ class Command:
                 file=sys.stderr,
             )
             return self.not_run
-        return self.run(arguments)
+        if not self.keeps_output:
+            return self.run(arguments)
+        try:
+            with own_output():
+                return self.run(arguments)
+        except BrokenPipeError:  # whoever read it has seen enough
+            return 1

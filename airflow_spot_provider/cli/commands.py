@@ -24,6 +24,7 @@ COMMANDS = (
         add_arguments=jobs.add_arguments,
         run=jobs.run,
         epilog=jobs.EPILOG,
+        keeps_output=True,
     ),
     Command(
         name="savings",
@@ -31,6 +32,7 @@ COMMANDS = (
         add_arguments=savings.add_arguments,
         run=savings.run,
         epilog=savings.EPILOG,
+        keeps_output=True,
     ),
     Command(
         name="events",

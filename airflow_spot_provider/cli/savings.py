@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_spot_provider.cli.periods import since
-from airflow_spot_provider.cli.terminal import Column, Row, say, show
+from airflow_spot_provider.cli.terminal import Column, Row, say, say_json, show
 
 if TYPE_CHECKING:
     from airflow_spot_provider.published.sums import Sum
@@ -66,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     total = _total(sums)
     if arguments.json:
-        print(json.dumps(_answer(arguments, sums, total)))
+        say_json(_answer(arguments, sums, total))
     elif not sums:
         of = f" of {', '.join(arguments.dag_ids)}" if arguments.dag_ids else ""
         say(

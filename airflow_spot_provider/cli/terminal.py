@@ -5,9 +5,13 @@ Names of jobs, DAGs and runs are other people's: nothing in them moves the curso
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,7 +22,8 @@ if TYPE_CHECKING:
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control characters, what turns the direction of writing, halves of characters, line ends."""
 _WIDE = frozenset({"W", "F"})
-_WIDTH_IN_A_PIPE = 160
+
+_output: ContextVar[TextIO | None] = ContextVar("output", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,11 @@ class Column:
 class Row:
     """One row.
 
-    :param cells: texts, one a column.
+    :param cells: texts, one a column; several texts are several lines of a cell, and in a pipe one after the other.
     :param style: of rich: what the row looks like where there are colours.
     """
 
-    cells: Sequence[str]
+    cells: Sequence[str | tuple[str, ...]]
     style: str = ""
 
 
@@ -54,35 +59,68 @@ def clean(text: object) -> str:
     )
 
 
+@contextmanager
+def own_output() -> Iterator[None]:
+    """Keep standard output for what is written with this module: Airflow and its providers log there, and go to standard error."""
+    if "airflow" not in sys.modules:
+        os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    try:
+        number, of_errors = sys.stdout.fileno(), sys.stderr.fileno()
+    except (OSError, ValueError):  # something in memory
+        yield
+        return
+    sys.stdout.flush()
+    own = os.fdopen(os.dup(number), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+    os.dup2(of_errors, number)
+    token = _output.set(own)
+    try:
+        yield
+    finally:
+        _output.reset(token)
+        sys.stdout.flush()
+        os.dup2(own.fileno(), number)
+        own.close()
+
+
+def output() -> TextIO:
+    """Standard output."""
+    return _output.get() or sys.stdout
+
+
 def say(text: str, *, to: TextIO | None = None) -> None:
     """Write one line.
 
     :param text: whatever is in it, it stays one line.
     :param to: standard output if left out.
     """
-    stream = sys.stdout if to is None else to
+    stream = output() if to is None else to
     print(_encodable(clean(text), stream), file=stream, flush=True)
+
+
+def say_json(value: Any) -> None:
+    """Write a value as JSON: one line, in which whatever is no plain character is escaped."""
+    print(json.dumps(value), file=output(), flush=True)
 
 
 def show(columns: Sequence[Column], rows: Sequence[Row]) -> None:
     """Write a table to standard output."""
     if not is_looked_at():
         for line in plain_lines(columns, rows):
-            print(_encodable(line, sys.stdout))
+            print(_encodable(line, output()), file=output())
         return
     terminal().print(rich_table(columns, rows))
 
 
 def is_looked_at() -> bool:
     """Whether standard output is a terminal, and rich is there to draw on it."""
-    return sys.stdout.isatty() and find_spec("rich") is not None
+    return output().isatty() and find_spec("rich") is not None
 
 
 def terminal() -> Console:
     """Rich's idea of standard output."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(file=output(), highlight=False, markup=False, emoji=False)
 
 
 def rich_table(columns: Sequence[Column], rows: Sequence[Row]) -> Any:
@@ -101,7 +139,7 @@ def rich_table(columns: Sequence[Column], rows: Sequence[Row]) -> Any:
         )
     for row in rows:
         table.add_row(
-            *(Text("\n").join(Text(clean(line)) for line in cell.split("\n")) for cell in row.cells),
+            *(Text("\n").join(Text(line) for line in _lines(cell)) for cell in row.cells),
             style=row.style or None,
         )
     return table
@@ -110,7 +148,7 @@ def rich_table(columns: Sequence[Column], rows: Sequence[Row]) -> Any:
 def plain_lines(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     """A table as lines, one a row, with two blanks between its columns."""
     table = [[column.heading for column in columns]]
-    table += [[clean(cell.replace("\n", " ")) for cell in row.cells] for row in rows]
+    table += [[" ".join(_lines(cell)) for cell in row.cells] for row in rows]
     widths = [max(_width(line[place]) for line in table) for place in range(len(columns))]
     return [
         "  ".join(
@@ -119,6 +157,10 @@ def plain_lines(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
         ).rstrip()
         for line in table
     ]
+
+
+def _lines(cell: str | tuple[str, ...]) -> list[str]:
+    return [clean(line) for line in ((cell,) if isinstance(cell, str) else cell)]
 
 
 def _padded(cell: str, width: int, *, right: bool) -> str:

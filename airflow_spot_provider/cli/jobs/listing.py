@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ from airflow_spot_provider.cli.jobs.looking import Looks, Seen
 from airflow_spot_provider.cli.jobs.standing import Standing
 from airflow_spot_provider.cli.jobs.stopping import stop_orphans
 from airflow_spot_provider.cli.jobs.telling import COLUMNS, json_of, row_of, sentences_of
-from airflow_spot_provider.cli.terminal import is_looked_at, rich_table, say, show, terminal
+from airflow_spot_provider.cli.terminal import is_looked_at, rich_table, say, say_json, show, terminal
 
 DONE, NOT_DONE, WRONG_ARGUMENTS = 0, 1, 2
 _UNSAID = timedelta(hours=24)
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
             return stop_orphans(looks, hook, sure=arguments.yes, as_json=arguments.json, warn=_warn)
         seen = looks.all(ended_since=_ended_since(arguments))
         if arguments.json:
-            print(json.dumps([json_of(each, seen.now) for each in seen.jobs]))
+            say_json([json_of(each, seen.now) for each in seen.jobs])
         else:
             _tell(arguments, seen, looks, hook)
     except KeyboardInterrupt:

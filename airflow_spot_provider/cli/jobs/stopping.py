@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from airflow_spot_provider.aws.ownership import TRY, stop_unless_taken_over
 from airflow_spot_provider.cli.jobs.looking import Looks
 from airflow_spot_provider.cli.jobs.standing import JudgedJob, Standing
 from airflow_spot_provider.cli.jobs.telling import COLUMNS, json_of, row_of
-from airflow_spot_provider.cli.terminal import clean, say, show
+from airflow_spot_provider.cli.terminal import clean, say, say_json, show
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 
 Warn = Callable[[str], None]
@@ -65,7 +64,7 @@ def stop_orphans(looks: Looks, hook: SageMakerSpotHook, *, sure: bool, as_json: 
             {**json_of(each, seen.now), "result": stopped.result, "said": stopped.said}
             for each, stopped in became
         ]
-        print(json.dumps(told))
+        say_json(told)
     else:
         for _, stopped in became:
             say(stopped.said)

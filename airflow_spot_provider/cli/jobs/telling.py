@@ -14,6 +14,7 @@ from airflow_spot_provider.cli.terminal import Column, Row
 from airflow_spot_provider.training import SpotProgress, outcome_of, progress_of, tuning_progress_of
 from airflow_spot_provider.training.lifecycle import instant
 from airflow_spot_provider.training.narration import duration
+from airflow_spot_provider.training.result import iso
 
 COLUMNS = (
     Column("Task, run", foldable=True),
@@ -45,7 +46,7 @@ def row_of(each: JudgedJob, now: datetime) -> Row:
     left = _seconds_until(progress.max_wait_ends, now)
     return Row(
         (
-            f"{dag_id}.{task_id}{index}\n{run_id}",
+            (f"{dag_id}.{task_id}{index}", run_id),
             each.job.name,
             _status(each, progress),
             _duration(_seconds_since(_since(each, progress), now)),
@@ -137,7 +138,7 @@ def _progress(each: JudgedJob) -> SpotProgress:
 def _since(each: JudgedJob, progress: SpotProgress) -> str | None:
     ended = "HyperParameterTuningEndTime" if each.job.kind is TUNING_JOBS else "TrainingEndTime"
     if each.standing is Standing.ENDED and (time := instant(each.job.description.get(ended))):
-        return time.isoformat()
+        return iso(time)
     return progress.since
 
 
