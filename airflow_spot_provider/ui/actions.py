@@ -84,9 +84,9 @@ def hook_of(row: PublishedRow) -> HookOfAPage:
     return HookOfAPage(aws_conn_id=row.progress.aws_conn_id, region_name=row.progress.region, config=_PROMPT)
 
 
-def jobs_of(row: PublishedRow) -> SageMakerJobs:
-    """The jobs that AWS knows by the task's connection."""
-    return hook_of(row).jobs(TUNING_JOBS if row.progress.kind == "tuning" else TRAINING_JOBS)
+def jobs_of(hook: HookOfAPage, row: PublishedRow) -> SageMakerJobs:
+    """The jobs of the task's kind that AWS knows by a hook."""
+    return hook.jobs(TUNING_JOBS if row.progress.kind == "tuning" else TRAINING_JOBS)
 
 
 def asked(jobs: SageMakerJobs, permissions: str, call: Callable[[], _Answer]) -> _Answer:
@@ -123,7 +123,7 @@ def own_job(row: PublishedRow) -> tuple[SageMakerJobs, str]:
         raise NotDone("This task waits for no job any more: there is nothing to stop.")
     if progress.observed:
         raise NotDone("Something else has started this job: it is stopped there.")
-    jobs = jobs_of(row)
+    jobs = jobs_of(hook_of(row), row)
     description = asked(jobs, f"sagemaker:Describe{jobs.kind.resource}", lambda: jobs.describe(name))
     if not is_own(row, jobs, description):
         raise NotDone(f"{name} does not bear this task's tags: it is not this task's, and is left alone.")

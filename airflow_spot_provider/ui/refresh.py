@@ -39,7 +39,8 @@ def asked_anew(row: PublishedRow) -> tuple[SpotProgress, list[str]]:
     progress, name = row.progress, row.progress.job_name
     if name is None or progress.phase is Phase.QUEUED:
         raise NotDone("This task has no job yet: there is nothing to ask AWS about.")
-    hook, jobs = hook_of(row), jobs_of(row)
+    hook = hook_of(row)
+    jobs = jobs_of(hook, row)
     description = asked(jobs, f"sagemaker:Describe{jobs.kind.resource}", lambda: jobs.describe(name))
     if not progress.observed and not is_own(row, jobs, description):
         raise NotDone(

@@ -15,7 +15,7 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from airflow_spot_provider.ui.plugin import URL_PREFIX, BuiltWhenAsked
@@ -67,6 +67,10 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+def _without_waiting_for_the_disk(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.ui)])
 def metadata(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -76,6 +80,7 @@ def metadata(
         path = tmp_path / "airflow.db"
         shutil.copy(request.getfixturevalue("empty_database"), path)
         engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+        event.listen(engine, "connect", _without_waiting_for_the_disk)
     else:
         server = request.getfixturevalue("postgres")
         name = f"t{uuid.uuid4().hex[:12]}"

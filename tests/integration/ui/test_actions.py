@@ -134,8 +134,6 @@ def test_next_rung_of_a_training_that_has_none_is_refused(
 @pytest.mark.parametrize(
     "owner",
     [
-        None,
-        TaskIdentity(DAG, RUN, "another_task"),
         TaskIdentity("secret", RUN, TASK),
         TaskIdentity(DAG, RUN, TASK, deployment="production"),
         TaskIdentity(DAG, RUN, TASK, trial=("study", 3)),
@@ -146,7 +144,7 @@ def test_job_of_somebody_elses_is_left_alone_whatever_the_xcom_says(
     metadata: Metadata,
     emulator: SageMakerEmulator,
     submit: Submit,
-    owner: TaskIdentity | None,
+    owner: TaskIdentity,
 ) -> None:
     job = submit(owner)
     _publish(metadata, job)
