@@ -21,6 +21,7 @@ UNREADABLE = (
     "What this task published as spot_progress cannot be read: something else wrote it, or it is incomplete."
 )
 TOO_LONG = "What this task published as spot_progress is longer than any of ours, and is not read: something else wrote it."
+_LONGEST_NUMBER = 16
 _HALF_A_CHARACTER = r"\ud"
 """What the escape of one begins with, and that of each whole one beyond the basic plane."""
 
@@ -28,13 +29,13 @@ _HALF_A_CHARACTER = r"\ud"
 def value_of(text: str | None) -> Any:
     """The value of JSON that may be anybody's; None if there is none that can be read.
 
-    Numbers that JSON has no room for (NaN, infinity) are None: no browser reads them. Halves of characters are question marks: no
+    Numbers that JSON has no room for (NaN, infinity), and whole ones that no float holds, are None: no browser reads them. Halves of characters are question marks: no
     URL takes them.
     """
     if text is None:
         return None
     try:
-        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)
         if _HALF_A_CHARACTER in text.lower():
             value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
         return value
@@ -106,6 +107,10 @@ def _of_any_version(progress: SpotProgress) -> SpotProgress:
         # Older versions told the status alone.
         return progress.model_copy(update={"phase": phase_of(progress.status)})
     return progress
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if len(text) <= _LONGEST_NUMBER else None
 
 
 def _finite(text: str) -> float | None:

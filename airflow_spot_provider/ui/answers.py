@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from typing import Any
 
 from fastapi import Request, Response, status
@@ -27,8 +28,28 @@ class Json(JSONResponse):
     """JSON in ASCII: text that tasks have published may hold halves of characters, which no encoding of text takes."""
 
     def render(self, content: Any) -> bytes:
-        """The body; a number that JSON does not have is an error of ours, never sent."""
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+        """The body; a number that JSON does not have is not known."""
+        try:
+            return _dumped(content)
+        except ValueError:
+            return _dumped(_finite(content))
+
+
+def _dumped(content: Any) -> bytes:
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _finite(part: Any) -> Any:
+    """What a quotient of a stranger's numbers may come to is infinite."""
+    match part:
+        case float():
+            return part if math.isfinite(part) else None
+        case dict():
+            return {name: _finite(member) for name, member in part.items()}
+        case list() | tuple():
+            return [_finite(member) for member in part]
+        case _:
+            return part
 
 
 def answer(request: Request, view: dict[str, Any]) -> Response:

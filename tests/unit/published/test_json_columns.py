@@ -64,6 +64,7 @@ def test_what_is_read_is_what_is_published() -> None:
         ("{", None),
         ("", None),
         ("9" * 5_000, None),
+        ("[999999999999999, -999999999999999, 99999999999999999]", [10**15 - 1, 1 - 10**15, None]),
         ("[" * 100_000, None),
         (r'"\ud800"', "?"),
         (r'"\ud83d\ude00"', "\N{GRINNING FACE}"),
