@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,6 @@ class ServedAirflow(LocalAirflow):
             # What a run may be called is Airflow's to say; here it takes what a page must be able to show all the same.
             "AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN": "^.+$",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH", "")))),
-            # SQLite's own five seconds are not enough for a writer when browsers look on as well.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{root.resolve()}/home/airflow.db?timeout=60",
             READABLE_DAGS: json.dumps(READABLE),
         }
         # The components that `airflow standalone` runs; it itself insists on an auth manager that knows no single DAGs.
@@ -88,11 +86,15 @@ class ServedAirflow(LocalAirflow):
         """
         self.wait_for(lambda: self._knows(dag_id), what=f"the DAG {dag_id} to be read", timeout=120)
         self.patch(f"/dags/{dag_id}", {"is_paused": False})
-        try:
-            self.post(f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, **body})
-        except httpx.HTTPStatusError as error:
-            why = f"{error.response.text}\n{self._newest_log_lines()}"
-            raise LocalAirflowError(f"{dag_id} cannot be run: {error}\n{why}") from error
+        self.post(f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, **body})
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """POST to a resource of the REST API."""
+        return self._written(lambda: super(ServedAirflow, self).post(path, body), path)
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """PATCH a resource of the REST API."""
+        return self._written(lambda: super(ServedAirflow, self).patch(path, body), path)
 
     def progress(
         self, dag_id: str, run_id: str, task_id: str = "train", map_index: int = -1
@@ -104,6 +106,22 @@ class ServedAirflow(LocalAirflow):
             timeout=180,
         )
         return found
+
+    def _written(self, write: Callable[[], Any], path: str) -> Any:
+        """On SQLite the API server's audit log, written in its event loop, and another request that has the lock and needs the event
+        loop to let go of it can wait for each other; after five seconds Airflow gives up the former.
+        """
+
+        def _tried() -> list[Any]:
+            try:
+                return [write()]
+            except httpx.HTTPStatusError as error:
+                if "Database error" in error.response.text:
+                    return []
+                why = f"{error}: {error.response.text}\n{self._newest_log_lines()}"
+                raise LocalAirflowError(why) from error
+
+        return self.wait_for(_tried, what=f"the database to take {path}", timeout=120)[0]
 
     def _api(self) -> httpx.Client:
         if self._client is None:

@@ -78,6 +78,13 @@ def test_routes_are_all_asked() -> None:
     assert len(asked) > 30
 
 
+def test_airflow_itself_keeps_the_dag_from_the_guest(airflow: ServedAirflow, secret: Secret) -> None:
+    with airflow.as_user("guest") as guest, airflow.as_user("viewer") as viewer:
+        refused, given = (client.get(f"/api/v2/dags/{secret['key']['dag_id']}") for client in (guest, viewer))
+
+    assert (refused.status_code, given.status_code) == (403, 200)
+
+
 def test_signed_out_gets_none_of_it(airflow: ServedAirflow, secret: Secret) -> None:
     with airflow.as_user(None) as nobody:
         answers = _all_answers(nobody, secret["key"])
