@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_spot_provider.cli.periods import since
@@ -13,6 +13,7 @@ from airflow_spot_provider.cli.terminal import Column, Row, say, say_json, show
 
 if TYPE_CHECKING:
     from airflow_spot_provider.published.sums import Sum
+    from airflow_spot_provider.training import Cost
 
 EPILOG = "Exit status: 0 told (there may be nothing to tell), 1 Airflow's metadata database cannot be read, 2 wrong arguments."
 _GROUPS = ("dag", "task", "instance_type")
@@ -44,8 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell it, and return the exit status."""
-    from datetime import UTC
-
     from airflow_spot_provider.cli.database import NoDatabase, metadata_database
     from airflow_spot_provider.training import InvalidSpotRequest
 
@@ -82,21 +81,26 @@ def _show(arguments: argparse.Namespace, sums: Sequence[Sum], total: Sum) -> Non
     columns = [
         Column(heading, foldable=True),
         Column("Jobs", right=True),
+        Column("Unknown", right=True, under=True),
         Column("Savings", right=True),
-        Column("Unknown", right=True),
         Column("Interruptions", right=True),
-        Column("Waited", right=True),
-        Column("Billed/trained h", right=True),
+        Column("Waited", right=True, under=True),
+        Column("Billed hours", right=True),
+        Column("Trained hours", right=True, under=True),
         Column("Cost", right=True),
-        Column("On demand", right=True),
-        Column("Prices of", right=True),
+        Column("On demand", right=True, under=True),
+        Column("Prices of", right=True, under=True),
         Column("Outcomes", foldable=True),
     ]
     rows = [row for each in sums for row in _rows(".".join(each.group), each)]
-    rows += _rows(f"total since {_told(arguments.since)}", total, style="bold")
+    rows += _rows("total", total, style="bold")
     show(columns, rows)
+    say(
+        f"Of {total.tasks:,} tasks that published something since {arguments.since:%Y-%m-%d %H:%M} UTC; Jobs are those that ended."
+    )
     if total.no_price:
-        say(f"Of {total.no_price:,} jobs no price is known: they are in no cost.")
+        jobs = "1 job" if total.no_price == 1 else f"{total.no_price:,} jobs"
+        say(f"Of {jobs} no price is known: no cost has them in it.")
 
 
 def _rows(name: str, total: Sum, *, style: str = "") -> list[Row]:
@@ -104,19 +108,19 @@ def _rows(name: str, total: Sum, *, style: str = "") -> list[Row]:
     from airflow_spot_provider.training.narration import duration, money
 
     savings = total.savings
-    hours = (savings.billable_instance_seconds / _HOUR, savings.training_instance_seconds / _HOUR)
     figures = (
         f"{savings.jobs + savings.unknown:,}",
-        _UNKNOWN if savings.percent is None else f"{savings.percent:.1f}%",
         f"{savings.unknown:,}",
+        _UNKNOWN if savings.percent is None else f"{savings.percent:.1f}%",
         f"{total.interruptions:,}",
         duration(total.waiting_seconds),
-        f"{hours[0]:,.2f}/{hours[1]:,.2f}",
+        f"{savings.billable_instance_seconds / _HOUR:,.2f}",
+        f"{savings.training_instance_seconds / _HOUR:,.2f}",
     )
     outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(total.outcomes.items()))
     costs = [
         (money(each.amount, each.currency), money(each.on_demand, each.currency), each.price_date)
-        for each in total.money.values()
+        for each in _by_currency(total)
     ] or [(_UNKNOWN, _UNKNOWN, "")]
     first = Row((name, *figures, *costs[0], outcomes), style)
     return [first, *(Row(("", *("" for _ in figures), *cost, ""), style) for cost in costs[1:])]
@@ -170,11 +174,15 @@ def _figures(total: Sum) -> dict[str, Any]:
                 "on_demand_cost": each.on_demand,
                 "price_date": each.price_date,
             }
-            for each in total.money.values()
+            for each in _by_currency(total)
         ],
         "no_price": total.no_price,
         "outcomes": total.outcomes,
     }
+
+
+def _by_currency(total: Sum) -> list[Cost]:
+    return sorted(total.money.values(), key=lambda each: each.currency)
 
 
 def _told(time: datetime) -> str:

@@ -33,22 +33,24 @@ class Column:
     :param heading: on top of it.
     :param right: whether it holds numbers.
     :param foldable: whether its texts may take several lines where room is short.
+    :param under: whether a terminal, which is narrow, has it below the column before it.
     """
 
     heading: str
     right: bool = False
     foldable: bool = False
+    under: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row.
 
-    :param cells: texts, one a column; several texts are several lines of a cell, and in a pipe one after the other.
+    :param cells: texts, one a column.
     :param style: of rich: what the row looks like where there are colours.
     """
 
-    cells: Sequence[str | tuple[str, ...]]
+    cells: Sequence[str]
     style: str = ""
 
 
@@ -130,25 +132,33 @@ def rich_table(columns: Sequence[Column], rows: Sequence[Row]) -> Any:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
-    for column in columns:
+    below: list[list[int]] = []
+    for place, column in enumerate(columns):
+        if column.under:
+            below[-1].append(place)
+        else:
+            below.append([place])
+
+    def _stacked(texts: Sequence[str], places: Sequence[int]) -> Text:
+        return Text("\n").join(Text(clean(texts[place])) for place in places)
+
+    for places in below:
+        first = columns[places[0]]
         table.add_column(
-            Text(column.heading),
-            justify="right" if column.right else "left",
-            overflow="fold" if column.foldable else "ellipsis",
-            no_wrap=not column.foldable,
+            _stacked([column.heading for column in columns], places),
+            justify="right" if first.right else "left",
+            overflow="fold" if first.foldable else "ellipsis",
+            no_wrap=not first.foldable,
         )
     for row in rows:
-        table.add_row(
-            *(Text("\n").join(Text(line) for line in _lines(cell)) for cell in row.cells),
-            style=row.style or None,
-        )
+        table.add_row(*(_stacked(row.cells, places) for places in below), style=row.style or None)
     return table
 
 
 def plain_lines(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     """A table as lines, one a row, with two blanks between its columns."""
     table = [[column.heading for column in columns]]
-    table += [[" ".join(_lines(cell)) for cell in row.cells] for row in rows]
+    table += [[clean(cell) for cell in row.cells] for row in rows]
     widths = [max(_width(line[place]) for line in table) for place in range(len(columns))]
     return [
         "  ".join(
@@ -157,10 +167,6 @@ def plain_lines(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
         ).rstrip()
         for line in table
     ]
-
-
-def _lines(cell: str | tuple[str, ...]) -> list[str]:
-    return [clean(line) for line in ((cell,) if isinstance(cell, str) else cell)]
 
 
 def _padded(cell: str, width: int, *, right: bool) -> str:

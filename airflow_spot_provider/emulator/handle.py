@@ -19,8 +19,6 @@ from typing import IO, Any, Self
 from urllib.error import HTTPError
 from urllib.parse import quote
 
-import boto3
-
 from airflow_spot_provider.emulator.settings import Settings
 
 REGION = "us-east-1"
@@ -166,6 +164,8 @@ class SageMakerEmulator:
 
         :param service: such as ``sagemaker``, ``s3``, ``logs``.
         """
+        import boto3  # large, and Airflow reads the arguments of `airflow spot emulator` for each of its commands
+
         build: Any = boto3.client  # its types know each service by name only
         return build(service, region_name=region_name, endpoint_url=self.endpoint_url, **{**_KEYS, **kwargs})
 

@@ -17,14 +17,15 @@ from airflow_spot_provider.training.narration import duration
 from airflow_spot_provider.training.result import iso
 
 COLUMNS = (
-    Column("Task, run", foldable=True),
-    Column("Job", foldable=True),
+    Column("Task", foldable=True),
+    Column("Run", under=True),
+    Column("Job", under=True),
     Column("Status"),
-    Column("For", right=True),
+    Column("For", under=True),
     Column("Interruptions", right=True),
-    Column("MaxWait left", right=True),
-    Column("Instance"),
+    Column("MaxWait left", right=True, under=True),
     Column("Its task"),
+    Column("Instance", under=True),
 )
 _MOST_NAMED = 5
 _STYLES = {Standing.ORPHAN: "bold red", Standing.ENDED: "dim", Standing.ENDING: "dim"}
@@ -46,14 +47,15 @@ def row_of(each: JudgedJob, now: datetime) -> Row:
     left = _seconds_until(progress.max_wait_ends, now)
     return Row(
         (
-            (f"{dag_id}.{task_id}{index}", run_id),
+            f"{dag_id}.{task_id}{index}",
+            run_id,
             each.job.name,
             _status(each, progress),
             _duration(_seconds_since(_since(each, progress), now)),
             "" if each.job.kind is TUNING_JOBS else str(progress.interruptions),
             "" if each.standing is Standing.ENDED else _duration(left),
-            _instances(progress),
             _its_task(each),
+            _instances(progress),
         ),
         _STYLES.get(each.standing, ""),
     )
@@ -112,7 +114,7 @@ def sentences_of(seen: Seen, *, region: str, deployment: str, with_ended: bool) 
     if orphans := seen.of(Standing.ORPHAN):
         sentences += [f"ORPHAN {each.job.name}: {each.why}" for each in orphans[:_MOST_NAMED]]
         sentences.append(
-            f"{_count(len(orphans))} and bills, and nobody waits. To stop what nobody waits for: airflow-spot jobs --stop-orphans"
+            f"Nobody waits for {_count(len(orphans))}. To stop orphans, after you say yes: airflow-spot jobs --stop-orphans"
         )
     if unknown := seen.of(Standing.UNKNOWN_HERE):
         here = (
@@ -123,7 +125,7 @@ def sentences_of(seen: Seen, *, region: str, deployment: str, with_ended: bool) 
         job = unknown[0].job
         option = "hyper-parameter-tuning-job" if job.kind is TUNING_JOBS else "training-job"
         sentences.append(
-            f"{_count(len(unknown))} unknown here: of another Airflow ({here}), of a DAG run that was deleted, or of a sweep whose study "
+            f"Of {_count(len(unknown))} no task is known here: of another Airflow ({here}), of a DAG run that was deleted, or of a sweep whose study "
             "Airflow has forgotten. It is never stopped from here: look in the Airflow that it is of, or, if nobody "
             f"needs it: aws sagemaker stop-{option} --{option}-name {job.name}"
         )
@@ -190,4 +192,4 @@ def _duration(seconds: float | None) -> str:
 
 
 def _count(number: int) -> str:
-    return "1 job is" if number == 1 else f"{number} jobs are"
+    return "1 job" if number == 1 else f"{number:,} jobs"

@@ -56,8 +56,15 @@ def test_a_narrow_terminal_folds_names_and_keeps_figures() -> None:
     assert "".join(line[:15].strip() for line in lines).count("a-very-long-name") == 3
 
 
-def test_a_cell_of_two_lines_is_one_in_a_pipe() -> None:
-    assert plain_lines(COLUMNS, [Row((("dag.task", "run"), "1"))])[1] == "dag.task run     1"
+def test_a_column_below_another_is_one_of_its_own_in_a_pipe() -> None:
+    columns = (Column("Task"), Column("Run", under=True), Column("Jobs", right=True))
+    row = Row(("dag.task", "r1", "1"))
+    assert plain_lines(columns, [row]) == ["Task      Run  Jobs", "dag.task  r1      1"]
+    output = io.StringIO()
+    Console(file=output, width=40).print(rich_table(columns, [row]))
+    lines = [line.split() for line in output.getvalue().splitlines()]
+    assert lines[1:3] == [["Task"], ["Run", "Jobs"]]
+    assert lines[4:6] == [["dag.task", "1"], ["r1"]]
 
 
 def test_what_an_old_terminal_cannot_show_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
