@@ -15,6 +15,16 @@ from starlette.exceptions import HTTPException
 
 log = logging.getLogger(__name__)
 
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    # Plotly writes styles into the page; scripts come from here alone.
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
+        "base-uri 'none'; form-action 'none'"
+    ),
+}
+"""Of every answer."""
 _WORDS = {
     status.HTTP_401_UNAUTHORIZED: "You are signed out of Airflow: sign in, and load this page again.",
     status.HTTP_403_FORBIDDEN: "You may not do that. Whoever runs this Airflow can grant it.",
@@ -83,4 +93,6 @@ async def unexpected(_request: Request, error: Exception) -> Response:
     """What was not foreseen: the API server's log has the whole of it."""
     log.error("A page of spot training could not be answered.", exc_info=error)
     detail = "That did not work, for a reason that this page does not know: the API server's log tells it."
-    return Json({"detail": detail}, status.HTTP_500_INTERNAL_SERVER_ERROR)
+    # It is told outside of all middleware.
+    headers = {"Cache-Control": "no-store", **HEADERS}
+    return Json({"detail": detail}, status.HTTP_500_INTERNAL_SERVER_ERROR, headers=headers)

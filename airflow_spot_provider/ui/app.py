@@ -44,8 +44,8 @@ from airflow_spot_provider.ui.access import (
     ReadableDags,
     can_edit,
 )
-from airflow_spot_provider.ui.answers import Json, answer, invalid, problem, unexpected
-from airflow_spot_provider.ui.assets import SCRIPT_POLICY, asset, plotly_script
+from airflow_spot_provider.ui.answers import HEADERS, Json, answer, invalid, problem, unexpected
+from airflow_spot_provider.ui.assets import asset, plotly_script
 from airflow_spot_provider.ui.dag_view import dag_view
 from airflow_spot_provider.ui.details import task_view
 from airflow_spot_provider.ui.recent import Recent
@@ -275,9 +275,7 @@ def _unknown(path: str, user: GetUserDep) -> Response:  # noqa: ARG001 - asked s
 async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call_next(request)
     response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["Content-Security-Policy"] = SCRIPT_POLICY
+    response.headers.update(HEADERS)
     return response
 
 

@@ -11,11 +11,6 @@ from pathlib import Path
 from fastapi import HTTPException, Request, Response, status
 
 STATIC = Path(__file__).parent / "static"
-SCRIPT_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'; "
-    "base-uri 'none'; form-action 'none'"
-)
-"""Plotly writes styles into the page; scripts come from here alone."""
 
 
 def asset(name: str) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from airflow_spot_provider.ui import app
 from tests.integration.ui.conftest import SignIn
 from tests.ui import jobs
 from tests.ui.metadata import Metadata, ago
@@ -184,6 +185,34 @@ def test_unknown_path_is_a_json_404(sign_in: SignIn, path: str) -> None:
 
     assert answer.status_code == 404
     assert set(answer.json()) == {"detail"}
+
+
+def test_jobs_of_a_dag_that_airflow_does_not_know_any_more_are_not_listed(
+    sign_in: SignIn, metadata: Metadata
+) -> None:
+    metadata.add_run("gone", "manual__1", run_after=ago(hours=2))
+    published = jobs.published(jobs.completed(), created=ago(hours=1))
+    metadata.publish("gone", "manual__1", "train", when=ago(minutes=5), **published)
+
+    listed = sign_in("ann").get("api/jobs").json()
+
+    assert sorted(row["dag_id"] for row in listed["rows"]) == [MINE, SECRET]
+
+
+def test_trouble_is_a_sentence_that_tells_no_more_than_that(
+    sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def _fails(*_: Any, **__: Any) -> Any:
+        raise ConnectionError("postgresql://airflow:secret@db")
+
+    monkeypatch.setattr(app, "page_of", _fails)
+
+    answer = sign_in("ann").get("api/jobs")
+
+    assert (answer.status_code, set(answer.json())) == (500, {"detail"})
+    assert "secret" not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("path", ["api/jobs", "api/summary", "no/such/page"])
