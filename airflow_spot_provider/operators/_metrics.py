@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PREFIX = "airflow_spot.job"
 UNKNOWN = "unknown"
-_LONGEST_ID = 46
+_LONGEST_ID = 32
 """A StatsD name with its tags takes 250 characters at most, or Airflow drops it; the other tags need this much of that."""
 
 
