@@ -19,7 +19,7 @@ def charts_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if not runs:
         return []
     when = _labels([str(run["run_after"] or run["run_id"]) for run in runs])
-    of_runs = {"xaxis": {"type": "category"}}
+    of_runs = {"xaxis": {"type": "category", "tickangle": 0, "nticks": 8, "tickfont": {"size": 10}}}
     charts = [
         _chart(
             "savings",
@@ -67,7 +67,11 @@ def charts_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 ],
                 **of_runs,
                 barmode="stack",
-                yaxis={"title": {"text": "trainings"}, "rangemode": "tozero"},
+                yaxis={
+                    "title": {"text": "trainings"},
+                    "rangemode": "tozero",
+                    "dtick": max(1, -(-max(sum(run["outcomes"].values()) for run in runs) // 5)),
+                },
             )
         )
     return charts
@@ -157,7 +161,7 @@ def _labels(times: Sequence[str]) -> list[str]:
     labels: dict[str, None] = {}
     for told in times:
         time = instant(told)
-        label = f"{time:%d %b %H:%M}" if isinstance(time, datetime) else told[:40]
+        label = f"{time:%d %b}\n{time:%H:%M}" if isinstance(time, datetime) else told[:40]
         number, unique = 1, label
         while unique in labels:
             number += 1

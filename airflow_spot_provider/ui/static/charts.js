@@ -45,15 +45,19 @@ function layoutOf(data, layout) {
   const axes = AXES.filter((name) => name !== "yaxis2" || layout[name])
     .map((name) => [name, { ...axis, ...layout[name], ...(name === "yaxis2" ? second : {}) }]);
   return {
-    ...layout, ...Object.fromEntries(axes), height: 260, margin: { l: 48, r: 48, t: 8, b: 36 },
+    ...layout, ...Object.fromEntries(axes), height: 260, margin: { l: 48, r: 48, t: 34, b: 36 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: COLOURS.map(colour),
-    font: { color: colour("--ink"), family: "Inter, system-ui, sans-serif", size: 12 }, legend: { orientation: "h", y: -0.22 },
+    font: { color: colour("--ink"), family: "Inter, system-ui, sans-serif", size: 12 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
     hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
   };
 }
 
+// Names are escaped where they come from; a line's end is the one mark that is made of them here.
+const inLines = (label) => (typeof label === "string" ? label.replaceAll("\n", "<br>") : label);
+
 function dataOf(data) {
   return data.map((trace, index) => {
+    if (Array.isArray(trace.x)) trace = { ...trace, x: trace.x.map(inLines) };
     const own = colour(OUTCOMES[trace.name] ?? COLOURS[index % COLOURS.length]);
     // Behind the line of the first axis, and lower than it mostly is.
     if (trace.yaxis === "y2" && trace.type === "bar") trace = { ...trace, opacity: 0.6 };

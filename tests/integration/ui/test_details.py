@@ -256,7 +256,10 @@ def test_dag_tab_of_two_runs_a_minute_keeps_them_apart(ann: TestClient, metadata
 
     charts = ann.get("api/dags", params={"dag_id": DAG}).json()["charts"]
 
-    assert charts[0]["figure"]["data"][0]["x"] == [f"{when:%d %b %H:%M}", f"{when:%d %b %H:%M} (2)"]
+    assert charts[0]["figure"]["data"][0]["x"] == [
+        f"{when:%d %b}\n{when:%H:%M}",
+        f"{when:%d %b}\n{when:%H:%M} (2)",
+    ]
 
 
 def test_dag_tab_of_an_unknown_or_other_dag_is_empty(ann: TestClient) -> None:
