@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_spot_provider.aws.errors import is_denied, is_not_found
+from airflow_spot_provider.aws.errors import code_of, is_denied, is_not_found
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS, TUNING_JOBS, Kind
 from airflow_spot_provider.aws.ownership import TASK
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
@@ -55,12 +55,12 @@ class FoundJobs:
 
     :param jobs: the newest first. Training jobs of a tuning job are none of them, though they inherit its tags.
     :param now: when they were found, by AWS's clock.
-    :param searched: whether SageMaker searched them; if not, a permission is missing, and it took a call for each job.
+    :param not_searched: the code with which SageMaker refused to search them, so that it took calls for each job; None if it did.
     """
 
     jobs: tuple[TaggedJob, ...]
     now: datetime
-    searched: bool
+    not_searched: str | None
 
 
 def tagged_jobs(hook: SageMakerSpotHook, *, ended_since: datetime | None = None) -> FoundJobs:
@@ -71,17 +71,17 @@ def tagged_jobs(hook: SageMakerSpotHook, *, ended_since: datetime | None = None)
     """
     clock = _Clock()
     jobs: list[TaggedJob] = []
-    searched = True
+    not_searched = None
     for kind in KINDS:
         try:
             jobs += _searched(hook, kind, ended_since, clock)
         except ClientError as error:
-            if not is_denied(error):
+            if not is_denied(error) and code_of(error) != "ValidationException":
                 raise
-            searched = False
+            not_searched = code_of(error)
             jobs += _listed(hook, kind, ended_since, clock)
     jobs.sort(key=lambda job: str(instant(job.description.get("CreationTime")) or ""), reverse=True)
-    return FoundJobs(tuple(jobs), clock.now, searched)
+    return FoundJobs(tuple(jobs), clock.now, not_searched)
 
 
 def seen_anew(jobs: SageMakerJobs, job: TaggedJob) -> TaggedJob | None:

@@ -6,21 +6,20 @@ import argparse
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from airflow_spot_provider.aws.errors import code_of, is_denied
+from airflow_spot_provider.aws.errors import is_denied, is_worth_a_retry
 from airflow_spot_provider.cli.database import NoDatabase
 from airflow_spot_provider.cli.jobs.connection import HookOfACommand, NoConnection
 from airflow_spot_provider.cli.jobs.looking import Looks, Seen
 from airflow_spot_provider.cli.jobs.standing import Standing
 from airflow_spot_provider.cli.jobs.stopping import stop_orphans
 from airflow_spot_provider.cli.jobs.telling import COLUMNS, json_of, row_of, sentences_of
-from airflow_spot_provider.cli.terminal import is_looked_at, rich_table, say, say_json, show, terminal
+from airflow_spot_provider.cli.terminal import clean, is_looked_at, rich_table, say, say_json, show, terminal
 
-DONE, NOT_DONE, WRONG_ARGUMENTS = 0, 1, 2
+DONE, NOT_DONE, WRONG_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
 _UNSAID = timedelta(hours=24)
 
 
@@ -48,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _tell(arguments, seen, looks, hook)
     except KeyboardInterrupt:
-        return DONE
+        return DONE if arguments.watch else INTERRUPTED
     except (ClientError, BotoCoreError, AirflowException, NoConnection, NoDatabase, ValueError) as error:
         _warn(_explained(error))
         return NOT_DONE
@@ -88,25 +87,38 @@ def _sentences(arguments: argparse.Namespace, seen: Seen, looks: Looks, hook: Ho
 
 def _watch(arguments: argparse.Namespace, looks: Looks, hook: HookOfACommand) -> int:
     """Look again and again; where AWS cannot be asked once, it may the next time."""
+    seen: Seen | None = looks.all(ended_since=_ended_since(arguments))
     if not is_looked_at():
         while True:
-            _tell(arguments, looks.all(ended_since=_ended_since(arguments)), looks, hook)
-            say("")
+            if seen is not None:
+                _tell(arguments, seen, looks, hook)
+                say("")
             time.sleep(arguments.every)
+            seen = _another(arguments, looks)
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
 
-    def _drawn() -> Any:
-        seen = looks.all(ended_since=_ended_since(arguments))
-        rows = [row_of(each, seen.now) for each in seen.jobs]
-        below = [*_sentences(arguments, seen, looks, hook), _summary(seen, arguments.every)]
-        return Group(rich_table(COLUMNS, rows), *map(Text, below))
-
-    with Live(_drawn(), console=terminal(), auto_refresh=False) as live:
+    with Live(console=terminal(), auto_refresh=False) as live:
         while True:
+            if seen is not None:
+                # What there is to say comes first: a table may be longer than the terminal.
+                above = [_summary(seen, arguments.every), *_sentences(arguments, seen, looks, hook)]
+                table = rich_table(COLUMNS, [row_of(each, seen.now) for each in seen.jobs])
+                live.update(Group(*(Text(clean(line)) for line in above), table), refresh=True)
             time.sleep(arguments.every)
-            live.update(_drawn(), refresh=True)
+            seen = _another(arguments, looks)
+
+
+def _another(arguments: argparse.Namespace, looks: Looks) -> Seen | None:
+    """Another look; None where AWS cannot be asked just now."""
+    try:
+        return looks.all(ended_since=_ended_since(arguments))
+    except (ClientError, BotoCoreError) as error:
+        if not is_worth_a_retry(error):
+            raise
+        _warn(f"{_explained(error)} Looking again in {arguments.every:g} s.")
+        return None
 
 
 def _summary(seen: Seen, every: float) -> str:
@@ -128,7 +140,7 @@ def _explained(error: BaseException) -> str:
             "sagemaker:StopHyperParameterTuningJob and sagemaker:AddTags."
         )
     if isinstance(error, ClientError):
-        return f"AWS refuses it ({code_of(error)}): {error}"
+        return f"AWS says: {error}"
     return str(error)
 
 

@@ -56,10 +56,10 @@ class Looks:
         :param ended_since: and at those that have ended since.
         """
         found = tagged_jobs(self._hook, ended_since=ended_since)
-        if not found.searched:
+        if found.not_searched is not None:
             self._warn_once(
-                "sagemaker:Search is not allowed to these credentials: each job is asked about on its own, which takes a "
-                "call or two for each."
+                f"SageMaker does not search for these credentials ({found.not_searched}), so each job is asked about on its own, "
+                "with a call or two. The permission sagemaker:Search spares that."
             )
         seen, no_database = self._judged(found.jobs)
         if no_database is not None:
