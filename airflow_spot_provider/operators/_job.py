@@ -34,6 +34,7 @@ from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 if TYPE_CHECKING:
     import jinja2
     from airflow.providers.amazon.aws.links.base_aws import BaseAwsLink
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from airflow_spot_provider.triggers._watching import WatchingTrigger
@@ -78,6 +79,7 @@ class SpotJobOperator(TurnTakingOperator):
         self._unmasked: dict[str, Any] = {}
         self._task: TaskIdentity | None = None
         self._job_name: str | None = None
+        self._ended: tuple[Description, SpotTrainingResult | SpotTuningResult] | None = None
         self._try_number = 0
 
     # What the kinds of job differ in
@@ -166,6 +168,7 @@ class SpotJobOperator(TurnTakingOperator):
             context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
             context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
             context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description, result))
+        self._ended = description, result
         tell_events(context, self.outlets or (), result)
 
     def _begun(self, submitted: Submitted) -> dict[str, Any]:
@@ -174,6 +177,18 @@ class SpotJobOperator(TurnTakingOperator):
         if submitted.created_at is not None:
             begun["CreationTime"] = submitted.created_at
         return begun
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - OpenLineage's signature
+        """What the job read, wrote and came to; asked by the OpenLineage provider, where it is installed."""
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        from airflow_spot_provider.lineage import lineage_of
+
+        return OperatorLineage() if self._ended is None else lineage_of(*self._ended)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """The same of a job whose outcome was not accepted."""
+        return self.get_openlineage_facets_on_complete(task_instance)
 
     def submit_again(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Go on once a job that a user had killed has ended: only now may this task have another."""
