@@ -21,7 +21,7 @@ FACET = "airflow_spot_training"
 
 
 @attrs.define
-class SpotTrainingRunFacet(RunFacet):  # type: ignore[misc]
+class SpotTrainingRunFacet(RunFacet):
     """What a training, or a tuning job, came to. None stands for what is not known.
 
     :param job_name: of the job at SageMaker.
