@@ -23,7 +23,7 @@ DAG ?=
 KEEP ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e test-search test-ui screenshots test-clients parity bench bench-emulator bench-fan-out bench-sweeps bench-ui-live lint format constraints wheel clean
+.PHONY: help setup demo test test-unit test-integration test-e2e test-search test-ui screenshots test-clients parity bench bench-emulator bench-fan-out bench-sweeps bench-ui bench-ui-live lint format constraints wheel clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ bench-fan-out: $(READY) ## Measure a fan-out of a hundred mapped trainings on on
 
 bench-sweeps: $(READY) ## Measure sweeps beside random search and Optuna run directly
 	$(BIN)/python -m benchmarks.sweeps
+
+bench-ui: $(READY) ## Measure the pages at the server, with ten thousand results in a PostgreSQL of its own
+	$(BIN)/python -m benchmarks.ui
 
 bench-ui-live: $(READY) ## Measure the pages in a browser: how late they show a transition, what they weigh
 	$(BIN)/python -m benchmarks.ui_live

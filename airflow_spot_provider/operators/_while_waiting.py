@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from airflow_spot_provider.aws.kinds import Description
 from airflow_spot_provider.aws.watch import Log
+from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
+from airflow_spot_provider.operators._account import LOG_LINES, repeat_training_log
 from airflow_spot_provider.training.lifecycle import instant
 from airflow_spot_provider.training.metric_curves import definitions_of
 from airflow_spot_provider.training.progress import Checkpoints
@@ -33,6 +35,20 @@ def checkpoints_seen(context: Context, log: Log, job_name: str) -> Checkpoints |
         return Checkpoints.model_validate(published["checkpoints"])
     except ValidationError:
         return None  # somebody else's
+
+
+def repeat_log_and_publish_curves(
+    context: Context, log: Log, hook: SageMakerSpotHook, description: Description, *, publishes: bool
+) -> None:
+    """Repeat the newest lines of the training log of a job that has ended, and publish what curves there are in it.
+
+    :param publishes: whether the task publishes XComs at all.
+    """
+    wants_curves = publishes and bool(definitions_of(description))
+    read = LOG_LINES_FOR_CURVES if wants_curves else LOG_LINES
+    lines = repeat_training_log(log, hook, description["TrainingJobName"], read=read)
+    if wants_curves:
+        publish_curves(context, log, description, lines)
 
 
 def publish_curves(

@@ -13,18 +13,14 @@ from airflow_spot_provider.links.sagemaker import (
     SageMakerTrainingJobLink,
     SageMakerTrainingLogsLink,
 )
-from airflow_spot_provider.operators._account import LOG_LINES, repeat_training_log, tell
+from airflow_spot_provider.operators._account import tell
 from airflow_spot_provider.operators._job import SpotJobOperator
 from airflow_spot_provider.operators._members import reads_map_index, with_own_checkpoints
 from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators._outcomes import checked_outcomes
 from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.operators._submission import Submitted
-from airflow_spot_provider.operators._while_waiting import (
-    LOG_LINES_FOR_CURVES,
-    checkpoints_seen,
-    publish_curves,
-)
+from airflow_spot_provider.operators._while_waiting import checkpoints_seen, repeat_log_and_publish_curves
 from airflow_spot_provider.training import (
     Attempt,
     InvalidSpotRequest,
@@ -39,7 +35,6 @@ from airflow_spot_provider.training import (
 from airflow_spot_provider.training.alerts import SpotAlert, checked_alerts
 from airflow_spot_provider.training.exceptions import unaccepted
 from airflow_spot_provider.training.freshness import checked_checkpoint_interval
-from airflow_spot_provider.training.metric_curves import definitions_of
 from airflow_spot_provider.training.progress import Checkpoints
 from airflow_spot_provider.training.request import everything_is_known
 from airflow_spot_provider.training.rules import Known, member_of
@@ -263,15 +258,10 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         return result.to_json()
 
     def _repeat_training_log(self, context: Context, description: Description) -> None:
-        """Repeat the newest lines, and publish what curves there are in them and in what was read before."""
-        if not self.print_log:
-            return
-        wants_curves = self.do_xcom_push and bool(definitions_of(description))
-        job_name = description["TrainingJobName"]
-        read = LOG_LINES_FOR_CURVES if wants_curves else LOG_LINES
-        lines = repeat_training_log(self.log, self.hook, job_name, read=read)
-        if wants_curves:
-            publish_curves(context, self.log, description, lines)
+        if self.print_log:
+            repeat_log_and_publish_curves(
+                context, self.log, self.hook, description, publishes=self.do_xcom_push
+            )
 
     def _accepts(self, result: SpotTrainingResult) -> bool:
         """Whether the task succeeds."""

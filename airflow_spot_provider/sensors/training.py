@@ -9,9 +9,10 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS, Description
 from airflow_spot_provider.links.sagemaker import SageMakerTrainingJobLink, SageMakerTrainingLogsLink
-from airflow_spot_provider.operators._account import repeat_training_log, tell
+from airflow_spot_provider.operators._account import tell
 from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators._outcomes import checked_outcomes
+from airflow_spot_provider.operators._while_waiting import repeat_log_and_publish_curves
 from airflow_spot_provider.sensors._job import SpotJobSensor
 from airflow_spot_provider.training import Outcome, SpotTrainingResult, progress_of
 from airflow_spot_provider.training.exceptions import unaccepted
@@ -30,7 +31,8 @@ class SageMakerSpotTrainingSensor(SpotJobSensor):
 
     :param job_name: TrainingJobName (templated).
     :param accept: outcomes that let the task succeed; ``Completed`` is always one of them.
-    :param print_log: whether the newest 200 lines of the training log are repeated in the task log.
+    :param print_log: whether the newest 200 lines of the training log are repeated in the task log, and the metric curves in it
+        published as XCom ``spot_metrics``.
     :param poke_interval: seconds or a timedelta; a change of the job is known within about two of them.
     :param timeout: seconds or a timedelta that the task waits at most; by default Airflow's ``[sensors] default_timeout``.
     :param soft_fail: skip the task instead of failing it.
@@ -69,7 +71,9 @@ class SageMakerSpotTrainingSensor(SpotJobSensor):
         # Whether it was to run on spot is not known here: somebody else has asked for it.
         tell(self.log, description, result, spot_wanted=False)
         if self.print_log:
-            repeat_training_log(self.log, self.hook, result.job_name)
+            repeat_log_and_publish_curves(
+                context, self.log, self.hook, description, publishes=self.do_xcom_push
+            )
         if result.outcome not in self.accept:
             self._refuse(unaccepted(result))
         return result.to_json()

@@ -41,11 +41,12 @@ def ti(unique: str) -> FakeTaskInstance:
 def train(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> Any:
     """Start a training job, as something else than Airflow does."""
 
-    def _train(lifecycle: str = "interrupted-once", max_wait: int = 120) -> str:
+    def _train(lifecycle: str = "interrupted-once", max_wait: int = 120, **algorithm: Any) -> str:
         tags = [*job_config["Tags"], {"Key": "emulator:lifecycle", "Value": lifecycle}]
         # A MaxWait of 120 s passes in two.
         stopping = {"StoppingCondition": {"MaxRuntimeInSeconds": 90}}
         config = {**job_config, **stopping, "TrainingJobName": unique, "Tags": tags}
+        config["AlgorithmSpecification"] = {**job_config["AlgorithmSpecification"], **algorithm}
         request = spot_request(config, max_wait=max_wait)
         assert hook.jobs(TRAINING_JOBS).create(request)
         return unique
@@ -121,6 +122,19 @@ def test_training_job_is_waited_for_and_published(train: Any, ti: FakeTaskInstan
     assert (result["job_name"], result["outcome"], result["interruptions"]) == (job, "Completed", 1)
     assert ti.xcoms["savings_percent"] == result["savings_percent"]
     assert ti.xcoms["sagemaker_training_job"]["job_name"] == job
+
+
+def test_metric_curves_of_somebody_elses_job_are_published(train: Any, ti: FakeTaskInstance) -> None:
+    job = train(
+        "uninterrupted",
+        ContainerEntrypoint=["python3", "-c", "print('loss=0.5')"],
+        MetricDefinitions=[{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
+    )
+
+    _training_sensor(job).execute(ti.context)
+
+    [[_, loss]] = ti.xcoms["spot_metrics"]["loss"]
+    assert loss == 0.5
 
 
 def test_training_job_is_waited_for_without_a_worker_and_has_no_tag_put_on_it(
