@@ -23,8 +23,9 @@ with DAG(
     default_args={"retries": 1, "retry_delay": timedelta(minutes=5)},
     tags=["spot", "sagemaker"],
     doc_md="""
-    Every week, and whenever the asset `digits` is updated: train on managed spot capacity with checkpoints. The asset
-    `digits_classifier` is the new model; `deployment_gate` is scheduled on it. `report` compares the run with the one before.
+    Every week, and whenever the asset `digits` is updated (by a task with `outlets=[DATA_SET]`, or under Assets with *Create Asset
+    Event*): train on managed spot capacity with checkpoints. The asset `digits_classifier` is the new model; `deployment_gate` is
+    scheduled on it. `report` compares the run with the one before.
 
     Needs the connection `aws_default` and the variables `spot_training_bucket` and `spot_training_role_arn`.
     """,

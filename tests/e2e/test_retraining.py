@@ -1,4 +1,5 @@
-"""The retraining on its schedule, catch-up off: two runs one after the other, a report that compares them, and the gate behind each."""
+"""The retraining on its schedule, catch-up off: two runs one after the other, a report that compares them, and the gate behind each; and
+when there is new data."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ def _runs(airflow: LocalAirflow, dag_id: str, run_type: str) -> list[dict[str, A
     return [run for run in runs if run["run_type"] == run_type and run["state"] in ("success", "failed")]
 
 
-def test_second_run_on_the_schedule_reports_the_trend_and_each_model_passes_the_gate(
+def test_second_run_reports_the_trend_each_model_passes_the_gate_and_new_data_starts_a_run(
     airflow: LocalAirflow,
 ) -> None:
     began = datetime.now(UTC)
@@ -63,6 +64,16 @@ def test_second_run_on_the_schedule_reports_the_trend_and_each_model_passes_the_
 
     airflow.wait_for(
         lambda: len(_runs(airflow, RETRAINING, "scheduled")) >= 2, what="two scheduled runs", timeout=330
+    )
+    [data_set] = [each for each in airflow.get("/assets")["assets"] if each["name"] == "digits"]
+    airflow.post("/assets/events", {"asset_id": data_set["id"]})
+    airflow.wait_for(
+        lambda: (
+            "asset_triggered"
+            in {run["run_type"] for run in airflow.get(f"/dags/{RETRAINING}/dagRuns")["dag_runs"]}
+        ),
+        what="the run that new data asks for",
+        timeout=90,
     )
     airflow.patch(f"/dags/{RETRAINING}", {"is_paused": True})
     first, second = _runs(airflow, RETRAINING, "scheduled")[:2]
