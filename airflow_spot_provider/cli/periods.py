@@ -22,11 +22,11 @@ def since(text: str) -> datetime:
     try:
         span = _SPAN.fullmatch(text)
         time = now - timedelta(**{_UNITS[span[2]]: int(span[1])}) if span else datetime.fromisoformat(text)
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no time; it takes a span such as 30m, 12h, 30d or 4w, or an ISO date such as 2026-11-01."
         ) from None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     if time >= now or time.year < _FIRST_YEAR:
         raise argparse.ArgumentTypeError(
             f"{text!r} is {time:%Y-%m-%d %H:%M} UTC; it takes a time between the year {_FIRST_YEAR} and now."

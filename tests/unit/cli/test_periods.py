@@ -45,7 +45,9 @@ def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
         since(text)
 
 
-@pytest.mark.parametrize("text", ["0d", "0m", "9999-01-01", "1970-01-01", "99999d", "999999999w"])
+@pytest.mark.parametrize(
+    "text", ["0d", "0m", "9999-01-01", "1970-01-01", "99999d", "999999999w", "0001-01-01T00:00+14:00"]
+)
 def test_what_is_no_past_of_ours_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="it takes"):
         since(text)
