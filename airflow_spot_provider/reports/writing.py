@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_spot_provider.reports.page import as_html
 from airflow_spot_provider.reports.tables import as_csv, as_markdown, as_parquet
-from airflow_spot_provider.training import InvalidSpotRequest
+from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
 from airflow_spot_provider.training.reported import Run
 
 FORMATS = {
@@ -30,15 +30,18 @@ _WITHOUT_FOLDERS = (*_S3, "gs", "gcs", "abfs", "abfss", "adl", "az", "oss")
 """Object stores: a key is all there is, and to make a folder may make a bucket."""
 
 
-def checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
+def checked_formats(formats: Collection[str]) -> tuple[str, ...]:
     """The formats, if all of them can be written.
 
-    :raises InvalidSpotRequest: one is unknown, or takes a package that is not installed.
+    :raises InvalidSpotRequest: they are none, one is unknown, or takes a package that is not installed.
     """
-    given = (formats,) if isinstance(formats, str) else tuple(formats)
-    unknown = [each for each in given if each not in FORMATS]
+    known = list(FORMATS)
+    if not isinstance(formats, Collection):
+        raise InvalidSpotRequest([f"formats is {formats!r}; it takes some of {known}."])
+    given = [formats] if isinstance(formats, str) else list(formats)
+    unknown = [each for each in given if each not in known]
     if unknown:
-        raise InvalidSpotRequest([f"formats names {unknown}; it takes some of {list(FORMATS)}."])
+        raise InvalidSpotRequest([f"formats names {unknown}; it takes some of {known}."])
     if "parquet" in given and find_spec("pyarrow") is None:
         raise InvalidSpotRequest(
             [
@@ -48,7 +51,7 @@ def checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
                 )
             ]
         )
-    return given
+    return tuple(dict.fromkeys(given))
 
 
 def file_names(formats: Sequence[str]) -> list[str]:
@@ -73,6 +76,7 @@ def write(
     :param conn_id: Airflow connection for the path (default: the one in the URL; for S3 ``aws_default``).
     :return: the folder.
     :raises InvalidSpotRequest: the path is empty, as a template can make it.
+    :raises SpotTrainingError: it cannot be written there.
     """
     if not path.strip():
         raise InvalidSpotRequest(
@@ -86,17 +90,25 @@ def write(
         "json": lambda: json.dumps(report, indent=2).encode(),
     }
     contents = {FORMATS[each]: makers[each]() for each in formats}
-    folder = _folder(path, conn_id)
-    for name, content in contents.items():
-        if folder.protocol == "file":
-            _replace(Path(folder.path) / name, content)
-        else:
-            (folder / name).write_bytes(content)
+    try:
+        folder = _folder(path, conn_id)
+        for name, content in contents.items():
+            if folder.protocol == "file":
+                _replace(Path(folder.path) / name, content)
+            else:
+                (folder / name).write_bytes(content)
+    except Exception as error:
+        raise SpotTrainingError(
+            f"The report's files cannot be written to {path!r} ({type(error).__name__}: {error}). path takes a folder, which is made if it is not "
+            "there: a local one, or a URL that fsspec can write, such as s3://bucket/reports. The worker, or the connection in the URL or in "
+            "conn_id=, has to have the right to write there. The XCom is published."
+        ) from error
     return str(folder)
 
 
 def _folder(path: str, conn_id: str | None) -> ObjectStoragePath:
-    url = path if "://" in path else Path(path).absolute().as_uri()
+    # Not as_uri(): fsspec takes a URL's path as it is, and %3A would be part of a folder's name.
+    url = path if "://" in path else f"file://{Path(path).expanduser().absolute()}"
     folder = ObjectStoragePath(url, conn_id=conn_id)
     if folder.protocol in _S3 and folder.conn_id is None:
         folder = ObjectStoragePath(url, conn_id=_DEFAULT_AWS_CONNECTION)

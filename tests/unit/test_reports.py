@@ -13,7 +13,13 @@ import pytest
 
 from airflow_spot_provider.reports import charts, page, writing
 from airflow_spot_provider.reports.tables import COLUMNS, as_csv, as_markdown, as_parquet, harmless, rows_of
-from airflow_spot_provider.training import InvalidSpotRequest, Outcome, Price, SpotTrainingResult
+from airflow_spot_provider.training import (
+    InvalidSpotRequest,
+    Outcome,
+    Price,
+    SpotTrainingError,
+    SpotTrainingResult,
+)
 from airflow_spot_provider.training.report import report_of
 from airflow_spot_provider.training.reported import Member, Run
 
@@ -110,13 +116,43 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
     folder = writing.write(report, RUNS, str(tmp_path / "deep"), formats=tuple(writing.FORMATS), title="t")
 
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == sorted(writing.FORMATS.values())
-    assert folder == (tmp_path / "deep").as_uri()
+    assert folder == f"file://{tmp_path}/deep"
     assert json.loads((tmp_path / "deep" / "report.json").read_text()) == json.loads(json.dumps(report))
 
 
-def test_unknown_format_is_refused() -> None:
-    with pytest.raises(InvalidSpotRequest, match="'xlsx'"):
-        writing.checked_formats(["html", "xlsx"])
+@pytest.mark.parametrize("name", ["manual__2026-11-25T12:00:00+00:00", "a b", "50%25", "q?x#y", "ü"])
+def test_local_folder_has_the_very_name_that_was_given(tmp_path: Path, name: str) -> None:
+    folder = writing.write(report_of(RUNS), RUNS, str(tmp_path / name), formats=["json"], title="t")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert folder == f"file://{tmp_path}/{name}"
+
+
+def test_home_folder_is_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    writing.write(report_of(RUNS), RUNS, "~/reports", formats=["json"], title="t")
+    assert (tmp_path / "reports" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    "path", ["{tmp}/file", "{tmp}/file/below", "nowhere://x/y", "s3://", "http://127.0.0.1:9/x", "x\0y"]
+)
+def test_path_that_takes_no_files_is_said_with_what_it_takes(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").write_text("kept")
+    path = path.format(tmp=tmp_path)
+    with pytest.raises(SpotTrainingError, match="path takes a folder") as told:
+        writing.write(report_of(RUNS), RUNS, path, formats=["json"], title="t")
+    assert repr(path) in str(told.value)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("formats", [["html", "xlsx"], 5, None, [["html"]]])
+def test_unknown_format_is_refused(formats: Any) -> None:
+    with pytest.raises(InvalidSpotRequest, match=r"it takes some of \['html'"):
+        writing.checked_formats(formats)
+
+
+def test_format_that_is_named_twice_is_written_once() -> None:
+    assert writing.checked_formats(["html", "csv", "html"]) == ("html", "csv")
 
 
 def test_parquet_without_pyarrow_is_refused_early(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +173,7 @@ def test_file_that_cannot_be_replaced_stays_as_it_was(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", _full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(SpotTrainingError, match="No space"):
             writing.write(report_of(RUNS), RUNS, str(tmp_path), formats=["json"], title="t")
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
     assert old.read_text() == "old"
