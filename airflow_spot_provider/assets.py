@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.definitions.asset import AssetRef
 from pydantic import ValidationError
 
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingResult, SpotTuningResult
@@ -70,18 +72,35 @@ def model_asset(name: str, *, uri: str | None = None, group: str = MODEL_GROUP, 
     :param uri: of the asset; None for its name.
     :param group: under which Airflow's UI lists it.
     :param extra: plain JSON that is kept with the asset.
-    :raises InvalidSpotRequest: a name that is empty or no text, or a URI that changes with each run.
+    :raises InvalidSpotRequest: a name or URI that is no text, changes with each run, or is none that Airflow takes; extra that is no JSON.
     """
     problems = []
-    if not isinstance(name, str) or not name.strip():
-        problems.append(f"name is {name!r}; it takes the model's name.")
-    if uri is not None and ("{{" in uri or "{%" in uri):
-        problems.append(
-            f"uri is {uri!r}, a template; an asset's URI is fixed. Each training's own model is told by the asset's event."
-        )
+    for what, given in (("name", name), *((("uri", uri),) if uri is not None else ())):
+        if not isinstance(given, str) or not given.strip():
+            problems.append(f"{what} is {given!r}; it takes text, such as 'churn'.")
+        elif "{{" in given or "{%" in given:
+            problems.append(
+                f"{what} is {given!r}, a template; an asset's is fixed. Each training's own model is told by the asset's event."
+            )
+    try:
+        json.dumps(extra, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        problems.append(f"What is to be kept with the asset is no plain JSON ({error}): leave that out.")
     if problems:
         raise InvalidSpotRequest(problems)
-    return Asset(name=name, uri=uri or name, group=group, extra={"kind": "model", **extra})
+    try:
+        return Asset(
+            name=name, uri=name if uri is None else uri, group=group, extra={"kind": "model", **extra}
+        )
+    except (TypeError, ValueError) as error:
+        raise InvalidSpotRequest(
+            [
+                (
+                    f"Airflow takes no asset of name {name!r}, uri {uri!r} and group {group!r} ({error}); a name and a group are text, a URI is one such "
+                    "as s3://bucket/models/churn, of up to 1,500 characters each."
+                )
+            ]
+        ) from error
 
 
 def training_of_event(event: Any) -> SpotTrainingResult | SpotTuningResult | None:
@@ -121,7 +140,7 @@ def tell_events(
         else result.best and result.best.model_artifacts
     )
     for outlet in outlets:
-        if isinstance(outlet, Asset):
+        if isinstance(outlet, Asset | AssetRef):
             context["outlet_events"][outlet].extra.update(extra)
         elif isinstance(outlet, AssetAlias) and model:
             context["outlet_events"][outlet].add(Asset(uri=model, name=model, group=MODEL_GROUP), extra=extra)

@@ -47,6 +47,12 @@ def test_event_tells_of_the_training_beside_what_the_user_put_there() -> None:
     assert read.model_artifacts == RESULT.model_artifacts
 
 
+def test_asset_that_an_outlet_only_names_is_told_too() -> None:
+    named, accessor = Asset.ref(name="churn"), _Accessor()
+    tell_events({"outlet_events": {named: accessor}}, [named], RESULT)  # type: ignore[typeddict-item]
+    assert accessor.extra[EVENT_KEY]["job_name"] == "j"
+
+
 def test_alias_gets_an_event_for_the_model_itself() -> None:
     alias, accessor = AssetAlias("models"), _Accessor()
     tell_events({"outlet_events": {alias: accessor}}, [alias], RESULT)  # type: ignore[typeddict-item]
@@ -63,9 +69,23 @@ def test_event_of_somebody_else_tells_of_no_training(extra: Any) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [({"name": " "}, "name"), ({"name": "m", "uri": "s3://b/{{ run_id }}"}, "template")],
+    [
+        ({"name": " "}, "name is ' '; it takes text"),
+        ({"name": 5}, "name is 5; it takes text"),
+        ({"name": "{{ dag.dag_id }}"}, "template"),
+        ({"name": "m" * 1501}, "cannot exceed 1500 characters"),
+        ({"name": "m", "uri": "s3://b/{{ run_id }}"}, "template"),
+        ({"name": "m", "uri": 5}, "uri is 5; it takes text"),
+        ({"name": "m", "uri": ""}, "uri is ''; it takes text"),
+        ({"name": "m", "uri": "s3://"}, "must contain a bucket name"),
+        ({"name": "m", "uri": "http://[b"}, "Invalid IPv6 URL"),
+        ({"name": "m", "uri": "airflow://m"}, "reserved"),
+        ({"name": "m", "group": 5}, "group must be a string"),
+        ({"name": "m", "loss": float("nan")}, "no plain JSON"),
+        ({"name": "m", "owner": object()}, "no plain JSON"),
+    ],
 )
-def test_model_asset_with_a_bad_name_or_a_changing_uri_is_refused(
+def test_model_asset_that_airflow_would_not_take_or_that_changes_is_refused(
     arguments: dict[str, Any], word: str
 ) -> None:
     with pytest.raises(InvalidSpotRequest, match=word):
