@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+from airflow.sdk import Asset, AssetAlias, XComArg
+from airflow.sdk.definitions.asset import AssetRef
 
 from airflow_spot_provider.operators._reported import MOST_RUNS, Reported, runs_of
 from airflow_spot_provider.operators._reported_events import events_of
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 OnBreach = Literal["fail", "skip", "warn"]
+_LONGEST = timedelta(days=36_500)
 
 
 class SavingsReportBreached(SpotTrainingError):
@@ -82,12 +85,10 @@ class SpotSavingsReportOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("trigger_rule", "all_done")
-        if assets:
-            kwargs["inlets"] = [*kwargs.get("inlets", ()), *assets]
         super().__init__(**kwargs)
-        self.training_task_ids = None if training_task_ids is None else _listed(training_task_ids)
+        self.training_task_ids = _listed(training_task_ids)
         self.task_group_id = task_group_id
-        self.assets = None if assets is None else list(assets)
+        self.assets = assets
         self.last_n_runs = last_n_runs
         self.since = since
         self.path = path
@@ -97,6 +98,7 @@ class SpotSavingsReportOperator(BaseOperator):
         self.thresholds = Thresholds(min_savings_percent, max_interruptions, max_cost)
         self.on_breach = on_breach
         self._check()
+        self.inlets = [*self.inlets, *(assets or ())]  # whose events Airflow lets the task read
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, sum up, publish, write; then judge."""
@@ -111,7 +113,7 @@ class SpotSavingsReportOperator(BaseOperator):
         published = self._publish(context, {**report, "folder": None, "files": []})
         if self.path is not None:
             folder = write(
-                report, runs, self.path, formats=self.formats, title=self.title, conn_id=self.conn_id
+                report, runs, self.path, formats=self.formats, title=str(self.title), conn_id=self.conn_id
             )
             files = file_names(self.formats)
             self.log.info("Written to %s: %s", folder, ", ".join(files))
@@ -186,14 +188,15 @@ class SpotSavingsReportOperator(BaseOperator):
         given = [name for name, is_given in sources.items() if is_given]
         if sources["assets"] and len(given) > 1:
             problems.append(f"{given} are given; a report is of tasks or of assets: write two of them.")
-        if self.training_task_ids is not None and not self.training_task_ids:
-            problems.append(
-                "training_task_ids is empty; name a task, or leave it out for all spot tasks upstream."
-            )
-        if self.assets is not None and not self.assets:
-            problems.append("assets is empty; name one, or leave it out for all spot tasks upstream.")
+        problems += _list_problems("training_task_ids", self.training_task_ids, str, "ids of tasks")
+        problems += _list_problems("assets", self.assets, (Asset, AssetAlias, AssetRef), "assets")
         problems += self._period_problems()
-        if self.path is not None and (not isinstance(self.path, str) or not self.path.strip()):
+        problems += [
+            f"{name} is {value!r}; it takes an id."
+            for name, value in (("task_group_id", self.task_group_id), ("conn_id", self.conn_id))
+            if value is not None and not _is_text(value)
+        ]
+        if self.path is not None and not isinstance(self.path, XComArg) and not _is_text(self.path):
             problems.append(
                 f"path is {self.path!r}; it takes a folder: a local path, or a URL such as s3://bucket/reports."
             )
@@ -217,10 +220,28 @@ class SpotSavingsReportOperator(BaseOperator):
             problems.append(f"since is {self.since!r}, which has no timezone; give it one.")
         if self.since is not None and self.last_n_runs != 1:
             problems.append("since and last_n_runs are given; a report reads one of them.")
-        if isinstance(self.since, timedelta) and self.since <= timedelta(0):
-            problems.append(f"since is {self.since!r}; it takes a timedelta back from this run, above 0.")
+        if isinstance(self.since, timedelta) and not timedelta(0) < self.since <= _LONGEST:
+            problems.append(
+                f"since is {self.since!r}; it takes a timedelta back from this run, above 0 and of at most {_LONGEST.days:,} days."
+            )
         return problems
 
 
-def _listed(task_ids: Collection[str]) -> list[str]:
-    return [task_ids] if isinstance(task_ids, str) else list(task_ids)
+def _listed(task_ids: Any) -> Any:
+    return [task_ids] if isinstance(task_ids, str) else task_ids
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _list_problems(name: str, given: Any, kinds: Any, wanted: str) -> list[str]:
+    """What is wrong with a list of sources; None stands for all spot tasks upstream."""
+    if given is None:
+        return []
+    if not isinstance(given, Collection) or isinstance(given, str):
+        return [f"{name} is {given!r}; it takes a list of {wanted}."]
+    if not given:
+        return [f"{name} is empty; name one, or leave it out for all spot tasks upstream."]
+    strange = [each for each in given if not isinstance(each, kinds) or each == ""]
+    return [f"{name} holds {strange}; it takes {wanted}."] if strange else []

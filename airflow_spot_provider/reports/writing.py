@@ -75,12 +75,14 @@ def write(
     :param title: the heading.
     :param conn_id: Airflow connection for the path (default: the one in the URL; for S3 ``aws_default``).
     :return: the folder.
-    :raises InvalidSpotRequest: the path is empty, as a template can make it.
+    :raises InvalidSpotRequest: the path is empty or no text, as a template can make it.
     :raises SpotTrainingError: it cannot be written there.
     """
-    if not path.strip():
+    if not isinstance(path, str) or not path.strip():
         raise InvalidSpotRequest(
-            ["path is empty once its template is rendered; it takes a folder, such as s3://bucket/reports."]
+            [
+                f"path is {path!r} once its template is rendered; it takes a folder, such as s3://bucket/reports."
+            ]
         )
     makers = {
         "html": lambda: as_html(report, title=title),

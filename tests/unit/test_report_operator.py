@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, Asset, TaskGroup, task_group
+from airflow.sdk import DAG, Asset, AssetAlias, TaskGroup, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_spot_provider._compat import NotInThisAirflow
@@ -354,7 +354,7 @@ def test_path_that_a_template_made_empty_is_an_error_after_the_report_is_publish
     runs = _Runs({"train": _json()})
     operator = _report(path="{{ params.path }}")
     operator.path = ""
-    with pytest.raises(InvalidSpotRequest, match="path is empty"):
+    with pytest.raises(InvalidSpotRequest, match="path is '' once its template is rendered"):
         _execute(operator, runs, monkeypatch)
     assert runs.pushed["return_value"]["jobs"] == 1
 
@@ -363,6 +363,23 @@ def test_log_has_a_table_that_no_name_can_add_lines_to(monkeypatch: pytest.Monke
     tasks = {"train": _json(), "evil\nERROR": _json()}
     table = log_table(_execute(_report(training_task_ids=list(tasks)), _Runs(tasks), monkeypatch))
     assert [line.split()[0] for line in table.splitlines()] == ["Task", "train", "evil"]
+
+
+def test_assets_are_read_beside_the_inlets_that_the_user_gave() -> None:
+    of_user, model, alias = Asset("lake"), Asset("model"), AssetAlias("models")
+    for inlets in (of_user, [of_user]):
+        operator = _report(training_task_ids=None, assets=(model, alias), inlets=inlets)
+        assert list(operator.inlets) == [of_user, model, alias]
+
+
+def test_path_may_be_what_another_task_returns() -> None:
+    @task
+    def folder() -> str:
+        return "s3://bucket/reports"
+
+    with DAG("d", schedule=None):
+        report = SpotSavingsReportOperator(task_id="report", training_task_ids="train", path=folder())  # type: ignore[arg-type]
+    assert report.upstream_task_ids == {"folder"}
 
 
 BREACHED = {"min_savings_percent": 90}
@@ -392,10 +409,20 @@ def test_breach_skips_or_warns_when_asked(monkeypatch: pytest.MonkeyPatch) -> No
     [
         ({"assets": [Asset("a")]}, "of tasks or of assets"),
         ({"training_task_ids": []}, "empty"),
+        ({"training_task_ids": 5}, "training_task_ids is 5; it takes a list of ids"),
+        ({"training_task_ids": ["train", None, ""]}, r"training_task_ids holds \[None, ''\]"),
+        ({"training_task_ids": ""}, "training_task_ids holds"),
         ({"training_task_ids": None, "assets": []}, "assets is empty"),
+        ({"training_task_ids": None, "assets": Asset("a")}, r"assets is Asset\(.*it takes a list"),
+        ({"training_task_ids": None, "assets": "a"}, "assets is 'a'; it takes a list"),
+        ({"training_task_ids": None, "assets": [Asset("a"), "b"]}, r"assets holds \['b'\]"),
+        ({"task_group_id": " "}, "task_group_id is ' '"),
+        ({"conn_id": 5}, "conn_id is 5"),
+        ({"path": 5}, "path is 5"),
         ({"path": " "}, "path is ' '"),
         ({"path": "reports", "formats": []}, "formats is empty"),
         ({"since": timedelta(0)}, "above 0"),
+        ({"since": timedelta.max}, "at most 36,500 days"),
         ({"last_n_runs": 0}, "1 to 200"),
         ({"last_n_runs": True}, "1 to 200"),
         ({"since": "yesterday"}, "timedelta"),
