@@ -112,7 +112,8 @@ def training_of_event(event: Any) -> SpotTrainingResult | SpotTuningResult | Non
     told = extra.get(EVENT_KEY) if isinstance(extra, Mapping) else None
     if not isinstance(told, Mapping):
         return None
-    for kind in (SpotTrainingResult, SpotTuningResult):
+    # A tuning job's comes first: what an event tells of it is enough for a training's as well, but for its figures.
+    for kind in (SpotTuningResult, SpotTrainingResult):
         try:
             return kind.from_json({"job_arn": "", **told})
         except ValidationError:

@@ -167,7 +167,7 @@ def _pull(ti: Any, task_id: str, run_id: str, **which: Any) -> Any:
 
 
 def _read(value: object) -> Result | None:
-    for kind in (SpotTrainingResult, SpotTuningResult):
+    for kind in (SpotTuningResult, SpotTrainingResult):
         try:
             return kind.from_json(value)
         except (ValidationError, RecursionError):

@@ -9,7 +9,15 @@ import pytest
 from airflow.sdk import Asset, AssetAlias
 
 from airflow_spot_provider.assets import EVENT_KEY, model_asset, tell_events, training_of_event
-from airflow_spot_provider.training import InvalidSpotRequest, Outcome, Price, SpotTrainingResult
+from airflow_spot_provider.training import (
+    InvalidSpotRequest,
+    Outcome,
+    Price,
+    SpotTrainingResult,
+    SpotTuningResult,
+    TuningOutcome,
+)
+from airflow_spot_provider.training.tuning_result import BestTrainingJob
 
 RESULT = SpotTrainingResult(
     job_name="j",
@@ -45,6 +53,25 @@ def test_event_tells_of_the_training_beside_what_the_user_put_there() -> None:
     read = training_of_event(SimpleNamespace(extra=accessor.extra))
     assert isinstance(read, SpotTrainingResult)
     assert read.model_artifacts == RESULT.model_artifacts
+
+
+def test_event_of_a_tuning_job_is_read_with_its_figures() -> None:
+    tuned = SpotTuningResult(
+        job_name="t",
+        job_arn="arn",
+        outcome=TuningOutcome.COMPLETED,
+        status="Completed",
+        jobs=3,
+        training_instance_seconds=600,
+        billable_instance_seconds=150,
+        savings_percent=75.0,
+        best=BestTrainingJob(
+            job_name="t-1", metric="loss", value=0.1, model_artifacts="s3://b/t-1/model.tar.gz"
+        ),
+    )
+    model, accessor = model_asset("churn"), _Accessor()
+    tell_events({"outlet_events": {model: accessor}}, [model], tuned)  # type: ignore[typeddict-item]
+    assert training_of_event(SimpleNamespace(extra=accessor.extra)) == tuned
 
 
 def test_asset_that_an_outlet_only_names_is_told_too() -> None:
