@@ -4,56 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_spot_provider.assets import training_of_event
 from airflow_spot_provider.operators._reported import MOST_RUNS, Reported, member_of
-from airflow_spot_provider.training.reported import Run
+from airflow_spot_provider.training.reported import Member, Run
 from airflow_spot_provider.training.result import iso
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _NO_TRAINING = "the event does not tell of a spot training"
+_AT_FIRST, _AT_MOST = 20, 2_000
+"""Events of an asset that are asked for: a mapped training emits one for each member, and nobody knows how many it has."""
 
 
 def events_of(context: Context, assets: Sequence[Any], *, newest: int, since: datetime | None) -> Reported:
-    """The trainings that asset events tell of, the newest first; each event is a run of its own.
+    """The trainings that asset events tell of, by the DAG runs that emitted them, the newest first. An event that no run emitted counts as
+    a run of its own.
 
-    :param newest: how many of each asset, where there is no ``since``. Just one means those that have triggered this DAG run, if it was
-        triggered by that asset.
-    :param since: none before that; None for the newest ones.
+    :param newest: how many runs of each asset, where there is no ``since``. Just one means the events that have triggered this DAG run,
+        if it was triggered by that asset.
+    :param since: no event before that; None for the newest ones.
     """
-    chosen: list[Any] = []
-    before: list[Any] = []
+    chosen: list[tuple[Any, str]] = []
+    before: list[tuple[Any, str]] = []
     notes: list[str] = []
     for asset in assets:
         label = str(getattr(asset, "name", asset))
-        most = MOST_RUNS if since is not None else newest
         triggered = _triggering(context, asset) if since is None and newest == 1 else []
-        most = max(most, len(triggered))
-        events = _newest(context, asset, most + 1 + len(triggered))
-        if since is not None:
-            old = [event for event in events if event.timestamp < since]
-            events = [event for event in events if event.timestamp >= since]
-            if len(events) > most:
-                notes.append(
-                    f"since reaches back further than {most} events of {label}: older ones are left out."
-                )
-            taken, older = events[:most], events[most:] or old
-        elif triggered:
-            oldest = min(event.timestamp for event in triggered)
-            taken, older = triggered, [event for event in events if event.timestamp < oldest]
-        else:
-            taken, older = events[:most], events[most:]
-        chosen += [(event, label) for event in taken]
-        before += [(event, label) for event in older[:1]]
-    newest_first = sorted(chosen, key=lambda each: each[0].timestamp, reverse=True)
-    # With several assets, what was before one's events may be newer than those of another: there is no one event before.
-    earlier = _run(*before[0]) if before and len(assets) == 1 else None
-    if not newest_first:
-        notes.append("The assets have no event yet: nothing is reported.")
-    return Reported([_run(*each) for each in newest_first], earlier, notes)
+        found = _found(context, asset, triggered, newest, since)
+        chosen += [(event, label) for event in found.taken]
+        before += [(event, label) for event in found.before]
+        if found.are_more:
+            limit = (
+                f"{MOST_RUNS} runs, or {_AT_MOST:,} events," if since is not None else f"{_AT_MOST:,} events"
+            )
+            notes.append(
+                f"What is asked for reaches back further than {limit} of {label}: older ones are left out."
+            )
+    # With several assets, what was before one's events may be newer than those of another: there is no one run before.
+    earlier = _runs(before) if len(assets) == 1 else []
+    if not chosen:
+        when = "yet" if since is None else f"since {iso(since)}"
+        notes.append(f"The assets have no event {when}: nothing is reported.")
+    return Reported(_runs(chosen), earlier[0] if earlier else None, notes)
+
+
+class _Found(NamedTuple):
+    """Events of one asset, the newest first: those to report, those of the run before, and whether more should be reported."""
+
+    taken: list[Any]
+    before: list[Any]
+    are_more: bool
+
+
+def _found(context: Context, asset: Any, triggered: list[Any], newest: int, since: datetime | None) -> _Found:
+    most = _AT_FIRST
+    while True:
+        events = _newest(context, asset, most)
+        wanted = [event for event in events if since is None or event.timestamp >= since]
+        sources = list(dict.fromkeys(map(_source, triggered or wanted)))
+        kept = set(sources[: MOST_RUNS if since is not None else max(newest, len(triggered))])
+        taken = triggered or [event for event in wanted if _source(event) in kept]
+        last = max((event.timestamp for event in taken), default=None)
+        older = [
+            event
+            for event in events
+            if _source(event) not in kept and (last is None or event.timestamp < last)
+        ]
+        others = list(dict.fromkeys(map(_source, older)))
+        # The run before is known whole once there is an event of one before that.
+        is_read = len(events) < most or len(others) > 1
+        if is_read or most >= _AT_MOST:
+            before = [event for event in older if _source(event) == others[0]] if is_read and others else []
+            is_cut = not (is_read or others or triggered)
+            return _Found(taken, before, is_cut or (since is not None and len(sources) > len(kept)))
+        most = min(most * 10, _AT_MOST)
+
+
+def _source(event: Any) -> tuple[str, str]:
+    """The DAG run that emitted an event; of one that somebody made by hand, when that was."""
+    dag_id, run_id = getattr(event, "source_dag_id", None), getattr(event, "source_run_id", None)
+    return (str(dag_id), str(run_id)) if run_id else ("", str(iso(event.timestamp)))
 
 
 def _triggering(context: Context, asset: Any) -> list[Any]:
@@ -69,9 +102,28 @@ def _newest(context: Context, asset: Any, most: int) -> list[Any]:
     return sorted(events, key=lambda event: event.timestamp, reverse=True)[:most]
 
 
-def _run(event: Any, label: str) -> Run:
-    when = str(iso(event.timestamp))
-    run_id = getattr(event, "source_run_id", None) or when
+def _runs(events: Sequence[tuple[Any, str]]) -> list[Run]:
+    """Events by the run that emitted them, the newest run first."""
+    by_source: dict[tuple[str, str], list[tuple[Any, str]]] = {}
+    for event, label in sorted(events, key=lambda each: each[0].timestamp, reverse=True):
+        by_source.setdefault(_source(event), []).append((event, label))
+    return [
+        Run(
+            source[1],
+            iso(of_run[0][0].timestamp),
+            tuple(_member(source[1], *each) for each in sorted(of_run, key=lambda each: _index(each[0]))),
+        )
+        for source, of_run in by_source.items()
+    ]
+
+
+def _member(run_id: str, event: Any, label: str) -> Member:
+    index = _index(event)
     task_id = getattr(event, "source_task_id", None) or label
-    member = member_of(run_id, task_id, "", training_of_event(event), why=_NO_TRAINING)
-    return Run(run_id, when, (member,))
+    name = str(index) if index >= 0 else ""
+    return member_of(run_id, task_id, name, training_of_event(event), why=_NO_TRAINING)
+
+
+def _index(event: Any) -> int:
+    index = getattr(event, "source_map_index", None)
+    return -1 if index is None else int(index)

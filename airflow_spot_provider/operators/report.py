@@ -46,7 +46,7 @@ class SpotSavingsReportOperator(BaseOperator):
         members.
     :param task_group_id: all spot tasks of a task group; together with ``training_task_ids``, both.
     :param assets: instead, the events of these assets, which trainings with ``outlets=`` emit: those that triggered this DAG run, or
-        the newest ``last_n_runs`` of each, or all since ``since``.
+        those of the newest ``last_n_runs`` runs that emitted any, or all since ``since``.
     :param last_n_runs: how many DAG runs, this one included; those before it by logical date (Airflow 3.1 on). At most 200.
     :param since: instead, all runs since then: a datetime, or a timedelta before this run. At most 200.
     :param path: folder to write files to (templated): a local one, or any that fsspec writes, such as ``s3://bucket/reports/{{ run_id }}``.

@@ -15,7 +15,7 @@ from airflow.sdk import DAG, Asset, AssetAlias, TaskGroup, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_spot_provider._compat import NotInThisAirflow
-from airflow_spot_provider.operators import _reported
+from airflow_spot_provider.operators import _reported, _reported_events
 from airflow_spot_provider.operators import report as report_module
 from airflow_spot_provider.operators.report import SavingsReportBreached, SpotSavingsReportOperator
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
@@ -238,6 +238,11 @@ def test_results_of_an_older_version_are_taken(monkeypatch: pytest.MonkeyPatch) 
     report = _execute(_report(), _Runs({"train": old}), monkeypatch)
     assert (report["savings_percent"], report["no_price"], report["money"]) == (50, 1, [])
 
+    tuned = {"job_name": "t", "job_arn": "", "outcome": "Completed", "status": "Completed", "jobs": 2}
+    figures = {"training_instance_seconds": 40, "billable_instance_seconds": 10}
+    report = _execute(_report(), _Runs({"train": tuned | figures}), monkeypatch)
+    assert (report["savings_percent"], report["jobs"]) == (75, 2)
+
 
 def test_inside_a_mapped_task_group_a_report_is_of_its_own_training(monkeypatch: pytest.MonkeyPatch) -> None:
     with DAG("d", schedule=None) as dag:
@@ -346,6 +351,116 @@ def test_report_of_an_asset_without_events_says_so(monkeypatch: pytest.MonkeyPat
         _report(training_task_ids=None, assets=[asset]), _Runs({}), monkeypatch, inlet_events={asset: []}
     )
     assert report["notes"] == ["The assets have no event yet: nothing is reported."]
+
+
+class _Events(list[Any]):
+    """The events of an asset, as Airflow gives them: so many, the newest first if asked."""
+
+    def __init__(self, events: Any) -> None:
+        super().__init__(events)
+        self.asked: list[int] = []
+
+    def ascending(self, _ascending: bool) -> _Events:
+        return self
+
+    def limit(self, most: int) -> list[Any]:
+        self.asked.append(most)
+        return sorted(self, key=lambda event: event.timestamp, reverse=True)[:most]
+
+
+def _events_of_runs(members: int, runs: int) -> _Events:
+    """Events of a mapped training; of member 0 of the newest run is the newest event."""
+    return _Events(
+        SimpleNamespace(
+            timestamp=NOON - timedelta(days=run, seconds=index),
+            extra={"airflow_spot": _json(100 * run + 100)},
+            source_dag_id="training",
+            source_run_id=f"r{run}",
+            source_task_id="train",
+            source_map_index=index,
+        )
+        for run in range(runs)
+        for index in range(members)
+    )
+
+
+def test_events_of_a_mapped_training_are_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asset = Asset("model")
+    events = _events_of_runs(members=30, runs=5)
+    of_assets = {"training_task_ids": None, "assets": [asset]}
+    report = _execute(
+        _report(**of_assets, last_n_runs=2), _Runs({}), monkeypatch, inlet_events={asset: events}
+    )
+
+    assert [(run["run_id"], run["jobs"]) for run in report["runs"]] == [("r0", 30), ("r1", 30)]
+    assert report["notes"] == []
+    assert report["trend"]["against"] == "r1"
+    assert report["trend"]["savings_percent"] == pytest.approx(20)
+
+    # Two of its members have triggered this run: what they came to is held against all of the run before, and not against each other.
+    two = _execute(
+        _report(**of_assets),
+        _Runs({}),
+        monkeypatch,
+        inlet_events={asset: events},
+        triggering_asset_events={asset: [events[7], events[3]]},
+    )
+    assert [(run["run_id"], run["jobs"]) for run in two["runs"]] == [("r0", 2)]
+    assert (two["trend"]["against"], two["trend"]["savings_percent"]) == ("r1", pytest.approx(20))
+
+
+def test_no_more_events_are_asked_for_than_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asset = Asset("model")
+    for events, asked in ((_events_of_runs(1, 30), [20]), (_events_of_runs(30, 5), [20, 200])):
+        _execute(
+            _report(training_task_ids=None, assets=[asset]),
+            _Runs({}),
+            monkeypatch,
+            inlet_events={asset: events},
+        )
+        assert events.asked == asked
+
+
+def test_report_of_very_many_events_says_where_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_reported_events, "_AT_MOST", 40)
+    asset = Asset("model")
+    of_assets = {"training_task_ids": None, "assets": [asset]}
+    report = _execute(
+        _report(**of_assets), _Runs({}), monkeypatch, inlet_events={asset: _events_of_runs(50, 2)}
+    )
+    assert report["jobs"] == 40
+    assert report["notes"] == [
+        "What is asked for reaches back further than 40 events of model: older ones are left out."
+    ]
+    # The run before is not known whole: there is nothing to compare with.
+    report = _execute(
+        _report(**of_assets), _Runs({}), monkeypatch, inlet_events={asset: _events_of_runs(30, 3)}
+    )
+    assert (report["jobs"], report["notes"], report["trend"]) == (30, [], None)
+
+    monkeypatch.setattr(_reported_events, "MOST_RUNS", 3)
+    report = _execute(
+        _report(**of_assets, since=timedelta(days=30)),
+        _Runs({}),
+        monkeypatch,
+        inlet_events={asset: _events_of_runs(2, 6)},
+    )
+    assert [run["run_id"] for run in report["runs"]] == ["r0", "r1", "r2"]
+    assert report["trend"]["against"] == "r1"
+    assert "further than 3 runs" in report["notes"][0]
+
+
+def test_report_since_a_time_without_events_says_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    asset = Asset("model")
+    report = _execute(
+        _report(training_task_ids=None, assets=[asset], since=NOON + timedelta(days=3650)),
+        _Runs({}),
+        monkeypatch,
+        inlet_events={asset: _events_of_runs(1, 2)},
+    )
+    assert report["notes"] == [
+        "The assets have no event since 2036-11-22T12:00:00.000+00:00: nothing is reported."
+    ]
 
 
 def test_path_that_a_template_made_empty_is_an_error_after_the_report_is_published(
