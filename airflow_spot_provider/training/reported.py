@@ -89,11 +89,16 @@ def problem_of(result: Result) -> str | None:
         # Comparing takes NaN, infinity, and whole numbers that no float holds.
         if figure is not None and not 0 <= figure <= _MAX_FIGURE:
             return f"what it published has a {name} that no training has"
-    if result.savings_percent is not None and not math.isfinite(result.savings_percent):
+    savings = result.savings
+    if savings.jobs < 0:
+        return "what it published has more savings_unknown than jobs"
+    # Seconds that each are some may come to a percentage that is none.
+    if not all(math.isfinite(percent or 0) for percent in (result.savings_percent, savings.percent)):
         return "what it published has a savings_percent that is no number"
     for name, limit in _MAX_TEXT.items():
-        if len(getattr(result, name, None) or "") > limit:
-            return f"what it published has a {name} of more than {limit} characters"
+        text = getattr(result, name, None) or ""
+        if len(text) > limit or not text.isprintable():
+            return f"what it published has a {name} of more than one line or {limit} characters"
     return None
 
 

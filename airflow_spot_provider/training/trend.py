@@ -43,7 +43,9 @@ def trend_of(runs: Sequence[Run]) -> dict[str, Any] | None:
         "currency": money[0][0]["currency"] if comparable else None,
         "price_date": min(each[0]["price_date"] for each in money) if comparable else None,
         "metrics": {
-            name: _less(value, metrics[1][name]) for name, value in metrics[0].items() if name in metrics[1]
+            name: change
+            for name, value in metrics[0].items()
+            if name in metrics[1] and math.isfinite(change := _rounded(value - metrics[1][name]))
         },
     }
 
@@ -59,6 +61,11 @@ def _metrics(members: Iterable[Member]) -> dict[str, float]:
         best = results[0].best
         metrics = [(best.metric, best.value)] if best and best.metric and best.value is not None else []
     return {clipped(name, _MAX_NAME): value for name, value in metrics if math.isfinite(value)}
+
+
+def _rounded(change: float) -> float:
+    """To six digits, wherever the point is: a loss may be of any size."""
+    return float(f"{change:.6g}")
 
 
 def _less(newest: float | None, before: float | None) -> float | None:

@@ -141,6 +141,14 @@ def test_metrics_of_several_trainings_are_not_compared() -> None:
     assert trend["metrics"] == {}
 
 
+def test_metrics_of_any_size_are_compared_as_far_as_a_number_can_tell() -> None:
+    newest = {"tiny": 2e-9, "noisy": 0.3, "diverged": 1e308}
+    before = {"tiny": 5e-9, "noisy": 0.1, "diverged": -1e308}
+    trend = trend_of([_run("new", _result(metrics=newest)), _run("old", _result(metrics=before))])
+    assert trend is not None
+    assert trend["metrics"] == {"tiny": -3e-9, "noisy": 0.2}
+
+
 def test_objective_of_tuning_jobs_is_compared() -> None:
     def _tuned(value: float | None) -> SpotTuningResult:
         return TUNING.model_copy(update={"best": BestTrainingJob(job_name="b", metric="loss", value=value)})
@@ -244,11 +252,28 @@ def test_many_currencies_are_counted_and_the_largest_told() -> None:
         ({"training_seconds": -5}, "training_seconds"),
         ({"savings_percent": float("inf")}, "savings_percent"),
         ({"currency": "x" * 1000}, "currency"),
+        ({"currency": "U\nERROR"}, "currency of more than one line"),
+        ({"price_date": "\x1b[31m"}, "price_date"),
         ({"instance_type": "x" * 1000}, "instance_type"),
     ],
 )
 def test_results_that_would_spoil_a_sum_are_refused_by_name(wrong: dict[str, Any], word: str) -> None:
     problem = problem_of(_result().model_copy(update=wrong))
+    assert problem is not None
+    assert word in problem
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"savings_unknown": 6}, "more savings_unknown than jobs"),
+        ({"training_instance_seconds": 1e-300, "billable_instance_seconds": 1e12}, "savings_percent"),
+    ],
+)
+def test_tuning_result_whose_figures_contradict_each_other_is_refused(
+    wrong: dict[str, Any], word: str
+) -> None:
+    problem = problem_of(TUNING.model_copy(update=wrong))
     assert problem is not None
     assert word in problem
 
