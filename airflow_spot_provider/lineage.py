@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 from airflow.providers.common.compat.openlineage.facet import Dataset, RunFacet
@@ -118,6 +117,7 @@ def _inputs_of(description: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _dataset(uri: str) -> Dataset:
-    """As OpenLineage names what is in S3: the bucket is the namespace."""
-    parts = urlsplit(uri)
-    return Dataset(namespace=f"{parts.scheme}://{parts.netloc}", name=parts.path.strip("/") or "/")
+    """As OpenLineage names what is in S3: the bucket is the namespace. A key may have any character, those that end a URL's path too."""
+    scheme, _, path = uri.partition("://")
+    bucket, _, key = path.partition("/")
+    return Dataset(namespace=f"{scheme}://{bucket}", name=key.strip("/") or "/")
