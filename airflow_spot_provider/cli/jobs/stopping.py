@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_spot_provider.aws.errors import code_of
 from airflow_spot_provider.aws.ownership import TRY, stop_unless_taken_over
+from airflow_spot_provider.cli.database import NoDatabase
 from airflow_spot_provider.cli.jobs.looking import Looks
 from airflow_spot_provider.cli.jobs.standing import JudgedJob, Standing
 from airflow_spot_provider.cli.jobs.telling import COLUMNS, json_of, row_of
@@ -58,16 +59,17 @@ def stop_orphans(looks: Looks, hook: SageMakerSpotHook, *, sure: bool, as_json: 
     if not sure and not _is_confirmed(orphans):
         warn("Nothing was stopped.")
         return 0
-    became = [(each, _stop(each, looks, hook)) for each in orphans]
+    became: list[tuple[JudgedJob, Stopped]] = []
+    for each in orphans:
+        became.append((each, stopped := _stop(each, looks, hook)))
+        if not as_json:
+            say(stopped.said)
     if as_json:
         told = [
             {**json_of(each, seen.now), "result": stopped.result, "said": stopped.said}
             for each, stopped in became
         ]
         say_json(told)
-    else:
-        for _, stopped in became:
-            say(stopped.said)
     return 1 if any(stopped.result == "failed" for _, stopped in became) else 0
 
 
@@ -97,6 +99,11 @@ def _stop(before: JudgedJob, looks: Looks, hook: SageMakerSpotHook) -> Stopped:
             "failed",
             f"{name} could not be stopped ({code_of(error)}): it takes sagemaker:Stop{kind.resource}, sagemaker:Describe{kind.resource}, "
             "sagemaker:ListTags and sagemaker:AddTags.",
+        )
+    except NoDatabase as error:
+        return Stopped(
+            "failed",
+            f"{name} is not stopped, since nobody can tell whether a task waits for it again. {error}",
         )
     if not stops:
         return Stopped("left", f"{name} is left alone: it has ended, or its task has taken it up again.")
