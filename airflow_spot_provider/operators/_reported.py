@@ -143,7 +143,7 @@ def _members(
     ti: Any, task_id: str, run_id: str, index: int, value: Any, state: str | None
 ) -> Iterable[Member]:
     trials = value.get("trials") if isinstance(value, Mapping) and "slot" in value else None
-    if not isinstance(trials, list):
+    if not isinstance(trials, list) or not all(type(number) is int for number in trials):
         yield member_of(run_id, task_id, "" if index < 0 else str(index), value, state=state)
         return
     for number in trials[:_MOST_TRIALS]:

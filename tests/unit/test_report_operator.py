@@ -207,6 +207,10 @@ def test_fallback_that_was_skipped_is_not_missing(monkeypatch: pytest.MonkeyPatc
         ({**_json(), "interruptions": 10**400}, "is no training result|interruptions"),
         ([1, 2], "is no training result"),
         ({"slot": 1, "trials": "many"}, "is no training result"),
+        (
+            {"slot": 1, "trials": ["../../1\nERROR"], "published": {}},
+            r"^train of run-0: .*is no training result",
+        ),
         ({"trials": [1]}, "is no training result"),
     ],
 )
