@@ -6,6 +6,7 @@ import asyncio
 import html
 import inspect
 import pkgutil
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -14,7 +15,7 @@ from airflow.providers.common.compat.sdk import BaseNotifier
 from airflow_spot_provider.links.sagemaker import SageMakerTrainingJobLink, SageMakerTuningJobLink
 from airflow_spot_provider.notifications._published import Told, told_by_run, told_by_task
 from airflow_spot_provider.training import InvalidSpotRequest
-from airflow_spot_provider.training.alerts import importable_path
+from airflow_spot_provider.training.alerts import importable_path, texts_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,10 +73,9 @@ class SpotOutcomeNotifier(BaseNotifier):
             raise InvalidSpotRequest(
                 [f"{self.notifier.__name__} does not take these arguments: {error}."]
             ) from error
-        try:
-            jinja2.Environment(autoescape=True).parse(message or "")
-        except jinja2.TemplateSyntaxError as error:
-            raise InvalidSpotRequest([f"message is no Jinja template: {error}."]) from error
+        if message is not None and not isinstance(message, str):
+            raise InvalidSpotRequest([f"message is {message!r}; it takes a Jinja template."])
+        _check_templates({**kwargs, "message": message})
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """There are none: what is a template is rendered with what the task has published, when that is known."""
@@ -101,14 +101,13 @@ class SpotOutcomeNotifier(BaseNotifier):
 
     def _text(self, known: dict[str, Any], values: dict[str, Any], environment: jinja2.Environment) -> str:
         is_html = "html" in self.text_field
-        if self.message is None:
-            return (
-                html.escape(known["default_message"]).replace("\n", "<br>\n")
-                if is_html
-                else known["default_message"]
-            )
-        escaping = environment.overlay(autoescape=is_html)
-        return escaping.from_string(self.message).render(values)
+        text: str = known["default_message"]
+        if self.message is not None:
+            try:
+                return environment.overlay(autoescape=is_html).from_string(self.message).render(values)
+            except Exception as error:  # noqa: BLE001 - a job that failed lacks what a template takes for granted
+                text += f"\nmessage= cannot be rendered with what is known ({type(error).__name__}: {error})."
+        return html.escape(text).replace("\n", "<br>\n") if is_html else text
 
     @staticmethod
     def _known(told: Told) -> dict[str, Any]:
@@ -150,6 +149,15 @@ def _checked_field(notifier: type[BaseNotifier], parameters: Any, text_field: st
             )
         ]
     )
+
+
+def _check_templates(arguments: Mapping[str, Any]) -> None:
+    for name, argument in arguments.items():
+        for text in texts_in(argument):
+            try:
+                jinja2.Environment(autoescape=True).parse(text)
+            except jinja2.TemplateSyntaxError as error:
+                raise InvalidSpotRequest([f"{name} is no Jinja template: {error}."]) from error
 
 
 def _console_url(told: Told) -> str | None:

@@ -198,7 +198,7 @@ def _template_problems(kwargs: Mapping[str, Any]) -> Iterator[str]:
     from jinja2.sandbox import SandboxedEnvironment
 
     known, environment = context_names(), SandboxedEnvironment()
-    for text in _texts(kwargs):
+    for text in texts_in(kwargs):
         try:
             names = meta.find_undeclared_variables(environment.parse(text)) - set(environment.globals)
         except TemplateSyntaxError as error:
@@ -208,15 +208,16 @@ def _template_problems(kwargs: Mapping[str, Any]) -> Iterator[str]:
             yield f"{text!r} has {', '.join(unknown)}, which an alert does not know; it knows {', '.join(sorted(known))}."
 
 
-def _texts(part: object) -> Iterator[str]:
+def texts_in(part: object) -> Iterator[str]:
+    """All texts in an argument, wherever they are: Airflow takes each for a template."""
     if isinstance(part, str):
         yield part
     elif isinstance(part, Mapping):
         for value in part.values():
-            yield from _texts(value)
+            yield from texts_in(value)
     elif isinstance(part, list | tuple):
         for value in part:
-            yield from _texts(value)
+            yield from texts_in(value)
 
 
 def _lists_for_tuples(part: object) -> object:

@@ -106,6 +106,13 @@ def test_message_may_be_written_anew_from_what_was_published() -> None:
     assert alerting.told[0]["channel"] == "#completed"
 
 
+@pytest.mark.parametrize("message", ["{{ '%.0f' % savings_percent }}%", "{{ nobody.knows }}"])
+def test_template_that_fails_for_want_of_a_figure_still_has_the_failure_told(message: str) -> None:
+    text = _told(_TaskInstance(_published(a_training_job("j").failed("no data"))), message=message)
+    assert text.startswith("Training job j of d.train (run r) ended as Failed")
+    assert "message= cannot be rendered" in text.splitlines()[-1]
+
+
 def test_what_a_job_says_is_never_taken_for_a_template() -> None:
     text = _told(_TaskInstance(_published(a_training_job().failed(HOSTILE))))
 
@@ -257,6 +264,9 @@ def test_notifier_that_can_only_be_awaited_is_awaited() -> None:
     [
         (SnsNotifier, {}, "SnsNotifier does not take these arguments: missing a required argument: 'target_arn'"),
         (SnsNotifier, {"target_arn": "a", "message": "{{ outcome"}, "message is no Jinja template"),
+        (SnsNotifier, {"target_arn": "a", "message": 5}, "message is 5; it takes a Jinja template"),
+        (SnsNotifier, {"target_arn": "a", "subject": "{{ outcome"}, "subject is no Jinja template"),
+        (alerting.NoteNotifier, {"channel": ["a", "{% if %}"]}, "channel is no Jinja template"),
         (SnsNotifier, {"target_arn": "a", "text_field": "mesage"}, "missing a required argument: 'message'"),
         (alerting.NoteNotifier, {"text": "x"}, "text is given, and is what takes the message; pass message="),
         (_OnlyAsync, {"text_field": "body"}, "_OnlyAsync has no argument body; pass text_field=, one of text"),
