@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TextIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -53,7 +54,7 @@ def stop_orphans(looks: Looks, hook: SageMakerSpotHook, *, sure: bool, as_json: 
         return 0
     if not as_json:
         show(COLUMNS, [row_of(each, seen.now) for each in orphans])
-    if not sure and not sys.stdin.isatty():
+    if not sure and not _is_somebody_there():
         warn("Nobody is there to confirm: look at the list, then give --yes. Nothing was stopped.")
         return 2
     if not sure and not _is_confirmed(orphans):
@@ -71,6 +72,11 @@ def stop_orphans(looks: Looks, hook: SageMakerSpotHook, *, sure: bool, as_json: 
         ]
         say_json(told)
     return 1 if any(stopped.result == "failed" for _, stopped in became) else 0
+
+
+def _is_somebody_there() -> bool:
+    stdin: TextIO | None = sys.stdin  # a daemon may have none
+    return stdin is not None and stdin.isatty()
 
 
 def _is_confirmed(orphans: list[JudgedJob]) -> bool:

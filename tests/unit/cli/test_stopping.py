@@ -1,7 +1,8 @@
-"""Stopping orphans: what is told when one of several cannot be judged any more."""
+"""Stopping orphans: who is asked, and what is told when one of several cannot be judged any more."""
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +45,16 @@ class _Looks:
 class _Hook:
     def jobs(self, _kind: Any) -> None:
         return None
+
+
+@pytest.mark.parametrize("stdin", [None, io.StringIO("yes\n")])
+def test_without_a_terminal_to_ask_at_nothing_is_stopped(
+    stdin: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", stdin)
+    monkeypatch.setattr(stopping, "stop_unless_taken_over", None)
+    assert stopping.stop_orphans(_Looks(), _Hook(), sure=False, as_json=False, warn=print) == 2  # type: ignore[arg-type]
+    assert "Nothing was stopped." in capsys.readouterr().out
 
 
 def test_database_that_goes_away_meanwhile_leaves_nothing_untold(
