@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -188,8 +189,10 @@ class SpotSavingsReportOperator(BaseOperator):
         given = [name for name, is_given in sources.items() if is_given]
         if sources["assets"] and len(given) > 1:
             problems.append(f"{given} are given; a report is of tasks or of assets: write two of them.")
-        problems += _list_problems("training_task_ids", self.training_task_ids, str, "ids of tasks")
-        problems += _list_problems("assets", self.assets, (Asset, AssetAlias, AssetRef), "assets")
+        problems += _list_problems(
+            "training_task_ids", self.training_task_ids, _is_task_id, "ids of tasks, which are no templates"
+        )
+        problems += _list_problems("assets", self.assets, _is_asset, "assets")
         problems += self._period_problems()
         problems += [
             f"{name} is {value!r}; it takes an id."
@@ -235,7 +238,15 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _list_problems(name: str, given: Any, kinds: Any, wanted: str) -> list[str]:
+def _is_task_id(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[\w.-]+", value) is not None
+
+
+def _is_asset(value: object) -> bool:
+    return isinstance(value, Asset | AssetAlias | AssetRef)
+
+
+def _list_problems(name: str, given: Any, is_one: Callable[[object], bool], wanted: str) -> list[str]:
     """What is wrong with a list of sources; None stands for all spot tasks upstream."""
     if given is None:
         return []
@@ -243,5 +254,5 @@ def _list_problems(name: str, given: Any, kinds: Any, wanted: str) -> list[str]:
         return [f"{name} is {given!r}; it takes a list of {wanted}."]
     if not given:
         return [f"{name} is empty; name one, or leave it out for all spot tasks upstream."]
-    strange = [each for each in given if not isinstance(each, kinds) or each == ""]
+    strange = [each for each in given if not is_one(each)]
     return [f"{name} holds {strange}; it takes {wanted}."] if strange else []

@@ -480,7 +480,9 @@ def test_path_that_a_template_made_empty_is_an_error_after_the_report_is_publish
 
 def test_log_has_a_table_that_no_name_can_add_lines_to(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = {"train": _json(), "evil\nERROR": _json()}
-    table = log_table(_execute(_report(training_task_ids=list(tasks)), _Runs(tasks), monkeypatch))
+    operator = _report()
+    operator.training_task_ids = list(tasks)
+    table = log_table(_execute(operator, _Runs(tasks), monkeypatch))
     assert [line.split()[0] for line in table.splitlines()] == ["Task", "train", "evil"]
 
 
@@ -531,6 +533,8 @@ def test_breach_skips_or_warns_when_asked(monkeypatch: pytest.MonkeyPatch) -> No
         ({"training_task_ids": 5}, "training_task_ids is 5; it takes a list of ids"),
         ({"training_task_ids": ["train", None, ""]}, r"training_task_ids holds \[None, ''\]"),
         ({"training_task_ids": ""}, "training_task_ids holds"),
+        ({"training_task_ids": ["train\n"]}, r"training_task_ids holds \['train\\n'\]"),
+        ({"training_task_ids": ["{{ params.id }}"]}, "which are no templates"),
         ({"training_task_ids": None, "assets": []}, "assets is empty"),
         ({"training_task_ids": None, "assets": Asset("a")}, r"assets is Asset\(.*it takes a list"),
         ({"training_task_ids": None, "assets": "a"}, "assets is 'a'; it takes a list"),
