@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context, TaskGroup, XComArg
 from optuna.trial import TrialState
 
+from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.operators._job import checked_interval
 from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.sweeps.operator import (
@@ -79,7 +80,8 @@ def spot_sweep(
         to train every trial to its end.
     :param max_failures: after so many failed trials in a row a slot fails.
     :param training: further arguments of
-        :class:`~airflow_spot_provider.operators.training.SageMakerSpotTrainingOperator`, for all trials.
+        :class:`~airflow_spot_provider.operators.training.SageMakerSpotTrainingOperator`, for all trials. ``outlets`` are those of
+        the whole sweep: their events tell of the best trial.
     :return: the group; ``.output`` is what the sweep came to.
     :raises InvalidSpotRequest: at DAG parse, with all that is wrong.
     """
@@ -105,6 +107,7 @@ def spot_sweep(
     for name, value in (("slots", slots), ("max_failures", max_failures)):
         if type(value) is not int or value < 1:
             raise InvalidSpotRequest([f"{name} is {value!r}; it takes a whole number, 1 or more."])
+    outlets = training.pop("outlets", None)
     shared: dict[str, Any] = {"settings": settings.to_json(), "study": study, "storage": storage}
     group = SpotSweepGroup(group_id=group_id)
     with group:
@@ -117,7 +120,9 @@ def spot_sweep(
             **shared,
             **training,
         ).expand(slot=list(range(slots)))
-        group.result = _Results(task_id="results", budget=asdict(wanted), trigger_rule="all_done", **shared)
+        group.result = _Results(
+            task_id="results", budget=asdict(wanted), trigger_rule="all_done", outlets=outlets, **shared
+        )
         prepare >> trials >> group.result
     return group
 
@@ -222,4 +227,5 @@ class _Results(_StudyOperator):
             raise SpotTrainingError(
                 f"No trial of the study {self.study!r} completed ({summary['states']}); the logs of the slots say why."
             )
+        tell_events(context, self.outlets or (), results[best[0].number])
         return summary

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import DAG, Asset, AssetAlias
 
 from airflow_spot_provider.assets import EVENT_KEY, model_asset, tell_events, training_of_event
+from airflow_spot_provider.sweeps import group, spot_sweep
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
     Outcome,
@@ -16,6 +18,7 @@ from airflow_spot_provider.training import (
     SpotTrainingResult,
     SpotTuningResult,
     TuningOutcome,
+    Uniform,
 )
 from airflow_spot_provider.training.tuning_result import BestTrainingJob
 
@@ -123,3 +126,44 @@ def test_model_asset_has_a_fixed_uri_and_a_group() -> None:
     asset = model_asset("churn", owner="ml")
     assert (asset.name, asset.uri, asset.group) == ("churn", "churn", "spot-model")
     assert asset.extra == {"kind": "model", "owner": "ml"}
+
+
+def test_asset_of_a_sweep_is_updated_once_and_tells_of_the_best_trial(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model, accessor = model_asset("churn"), _Accessor()
+    with DAG("d", schedule=None) as dag:
+        swept = spot_sweep(
+            "sweep",
+            config={
+                "RoleArn": "arn:aws:iam::123456789012:role/training",
+                "OutputDataConfig": {"S3OutputPath": "s3://bucket/output"},
+            },
+            space={"x": Uniform(-1, 1)},
+            metric="loss",
+            mode="min",
+            storage=f"sqlite:///{tmp_path}/studies.db",
+            budget={"trials": 2},
+            max_wait=100_000,
+            checkpoint_s3_uri="s3://bucket/checkpoints",
+            outlets=[model],
+        )
+    assert {task_id: list(task.outlets) for task_id, task in dag.task_dict.items()} == {
+        "sweep.prepare": [],
+        "sweep.trials": [],
+        "sweep.results": [model],
+    }
+
+    class _Trials:
+        """A study with two trials, the second of which is the best."""
+
+        def __init__(self, *_of_run: object) -> None:
+            self.give_up = self.all = lambda *_state: []
+            self.results = lambda: {0: RESULT.model_copy(update={"job_name": "worse"}), 1: RESULT}
+            self.best = lambda: [SimpleNamespace(number=1, values=[0.1], params={})]
+            self.spent = lambda: SimpleNamespace(is_all=lambda _budget: "trials")
+
+    monkeypatch.setattr(group, "Trials", _Trials)
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="sweep.results")
+    swept.result.execute({"ti": ti, "outlet_events": {model: accessor}})  # type: ignore[arg-type, typeddict-item]
+    assert accessor.extra[EVENT_KEY]["job_name"] == "j"
