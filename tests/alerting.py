@@ -33,6 +33,15 @@ def refuse(**_: Any) -> None:
     raise RuntimeError("the pager is out of order")
 
 
+def leave(**_: Any) -> None:
+    told.append({"text": "leaving"})
+    raise SystemExit(1)
+
+
+async def aleave() -> None:
+    leave()
+
+
 def hang(**_: Any) -> None:
     told.append({"text": "hanging"})
     release.wait(30)

@@ -126,7 +126,7 @@ class JobAlerts:
             self._log.info("Alert: %s Calling %s.", context["message"], condition["path"])
             try:
                 await call(condition["path"], condition["kwargs"], context, seconds=SECONDS_FOR_ONE)
-            except Exception as error:  # noqa: BLE001 - the job is watched, whatever a user's function does
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the job is watched, whatever a user's function does
                 self._log.warning(
                     "The alert did not come through: %s raised %s: %s. It is not tried again; the job is watched on.",
                     condition["path"],

@@ -153,6 +153,22 @@ def test_alert_that_fails_or_hangs_touches_neither_watching_nor_the_next_one(
     assert len(supervisor.xcoms["spot_alerts"]["told"]) == 3
 
 
+def test_alert_that_would_end_the_process_ends_no_triggerer(caplog: pytest.LogCaptureFixture) -> None:
+    then = _interrupted(alerting.note_text, text="after them")
+    conditions = checked_alerts(
+        [_interrupted(alerting.leave), _interrupted(alerting.aleave), then], looks_at_checkpoints=False
+    )
+    alerts = _alerts.JobAlerts(conditions, "j", task_instance=None, log=logging.getLogger("alerts"))
+
+    async def _told() -> None:
+        alerts.saw(progress_of(a_training_job("j").interrupted(1).described()), datetime.now(UTC))
+        await _until(lambda: len(alerting.told) == 3)
+
+    asyncio.run(_told())
+    assert [each["text"] for each in alerting.told] == ["leaving", "leaving", "after them"]
+    assert "tests.alerting.leave raised SystemExit: 1. It is not tried again" in caplog.text
+
+
 def test_trigger_that_is_started_again_does_not_repeat_what_was_told(
     submit: Any, supervisor: Supervisor
 ) -> None:
