@@ -13,6 +13,8 @@ from airflow_spot_provider.training.savings import Savings
 
 MAX_SUBJECT = 100
 """What Amazon SNS takes as the subject of an e-mail, in ASCII."""
+_MOST_LEFT_OUT = 10
+"""A mapped task may have ten thousand members that cannot be read, and a message to a chat takes some thousand characters."""
 
 
 def told_of(progress: SpotProgress, **more: Any) -> dict[str, Any]:
@@ -66,10 +68,12 @@ def lines_of_run(progresses: Sequence[SpotProgress], where: str, left_out: Seque
 
     :param progresses: of the tasks that have published something.
     :param where: which DAG run.
-    :param left_out: why others are not among them, a sentence each.
+    :param left_out: why others are not among them, a sentence each; the first ten are told.
     """
+    more = len(left_out) - _MOST_LEFT_OUT
+    not_told = [*left_out[:_MOST_LEFT_OUT], *([f"And {more:,} more such."] if more > 0 else [])]
     if not progresses:
-        return [f"{where}: no spot task of it has published how its job went.", *left_out]
+        return [f"{where}: no spot task of it has published how its job went.", *not_told]
     outcomes = Counter(progress.outcome or "not told" for progress in progresses)
     counted = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
     times = sum(progress.interruptions for progress in progresses)
@@ -79,7 +83,7 @@ def lines_of_run(progresses: Sequence[SpotProgress], where: str, left_out: Seque
         f"{duration(waited)} without an instance in all."
     )
     saved = savings_words(Savings.total(progress.savings for progress in progresses))
-    return [first, f"{saved}.{_costs(progresses)}", *left_out]
+    return [first, f"{saved}.{_costs(progresses)}", *not_told]
 
 
 def savings_words(savings: Savings) -> str:

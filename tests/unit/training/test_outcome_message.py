@@ -99,6 +99,15 @@ def test_run_without_a_spot_task_says_so() -> None:
     assert line == "DAG d, run r: no spot task of it has published how its job went."
 
 
+def test_message_stays_short_however_many_could_not_be_read() -> None:
+    for progresses in ([], [SpotProgress(job_name="j")]):
+        lines = lines_of_run(
+            progresses, "w", [f"t{number} has published nothing." for number in range(10_000)]
+        )
+        assert lines[-2:] == ["t9 has published nothing.", "And 9,990 more such."]
+        assert len(lines) < 14
+
+
 def test_task_without_an_outcome_is_counted_as_not_told() -> None:
     lines = lines_of_run([SpotProgress(job_name="j")], "w")
     assert lines[0].startswith("w: 1 spot task (1 not told), 0 interruptions")
