@@ -89,11 +89,9 @@ def problem_of(result: Result) -> str | None:
         # Comparing takes NaN, infinity, and whole numbers that no float holds.
         if figure is not None and not 0 <= figure <= _MAX_FIGURE:
             return f"what it published has a {name} that no training has"
-    savings = result.savings
-    if savings.jobs < 0:
+    if result.savings.jobs < 0:
         return "what it published has more savings_unknown than jobs"
-    # Seconds that each are some may come to a percentage that is none.
-    if not all(math.isfinite(percent or 0) for percent in (result.savings_percent, savings.percent)):
+    if result.savings_percent is not None and not math.isfinite(result.savings_percent):
         return "what it published has a savings_percent that is no number"
     for name, limit in _MAX_TEXT.items():
         text = getattr(result, name, None) or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,11 +16,12 @@ def savings_percent(training_seconds: float | None, billable_seconds: float | No
     :param training_seconds: TrainingTimeInSeconds, or None if SageMaker has not given it.
     :param billable_seconds: BillableTimeInSeconds, or None if SageMaker has not given it.
     :return: a percentage (100 billed of 500 trained is 80.0), or None when it is not known: a number is
-        missing, or nothing was trained. Not known is never 0.
+        missing, nothing was trained, or next to nothing, of which no number tells the share. Not known is never 0.
     """
     if training_seconds is None or billable_seconds is None or training_seconds <= 0:
         return None
-    return (1 - billable_seconds / training_seconds) * 100
+    percent = (1 - billable_seconds / training_seconds) * 100
+    return percent if math.isfinite(percent) else None
 
 
 @dataclass(frozen=True, slots=True)
