@@ -143,7 +143,8 @@ def _finite(value: float) -> float | None:
 
 
 def _folder(path: str, conn_id: str | None) -> ObjectStoragePath:
-    url = path if "://" in path else Path(path).absolute().as_uri()
+    # Not as_uri(): fsspec takes a URL's path as it is, and %3A would be part of a folder's name.
+    url = path if "://" in path else f"file://{Path(path).expanduser().absolute()}"
     folder = ObjectStoragePath(url, conn_id=conn_id)
     if folder.protocol in _S3 and folder.conn_id is None:
         folder = ObjectStoragePath(url, conn_id=_DEFAULT_AWS_CONNECTION)

@@ -376,6 +376,12 @@ def test_path_may_be_any_that_fsspec_writes(tmp_path: Path) -> None:
     assert (tmp_path / "url" / "data.json").exists()
 
 
+def test_local_folder_has_the_very_name_that_was_given(tmp_path: Path) -> None:
+    folder = tmp_path / "manual__2026-11-25T12:00:00+00:00"
+    assert plot_study(a_study(), str(folder))["folder"] == f"file://{folder}"
+    assert (folder / "data.json").exists()
+
+
 def test_wrong_arguments_of_the_tasks_fail_at_dag_parse() -> None:
     with pytest.raises(InvalidSpotRequest, match="mode is 'best'"):
         plot_results_task([], path="/tmp/plots", metric="accuracy", mode="best")  # type: ignore[arg-type]
