@@ -6,12 +6,11 @@ import json
 import logging
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from airflow.sdk import ObjectStoragePath
 
+from airflow_spot_provider.hooks._folders import write_files
 from airflow_spot_provider.plots.searched import Searched, result_of, study_of_results
 from airflow_spot_provider.sweeps.trials import SURPLUS
 from airflow_spot_provider.training.comparison import Mode, Results
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DATA = "data.json"
-_DEFAULT_AWS_CONNECTION = "aws_default"
-_S3 = ("s3", "s3a", "s3n")
-_WITHOUT_FOLDERS = (*_S3, "gs", "gcs", "abfs", "abfss", "adl", "az", "oss")
-"""Object stores: a key is all there is, and to make a folder may make a bucket."""
 
 
 def plot_study(
@@ -45,6 +40,7 @@ def plot_study(
     :param conn_id: Airflow connection for the path (default: the one in the URL; for S3 ``aws_default``).
     :return: small, plain JSON: ``folder``, ``files``, ``trials``, ``completed``, and ``left_out``: what could not be drawn, and why.
     :raises InvalidSpotRequest: metrics that are not the study's, or a price that is none.
+    :raises SpotTrainingError: the files cannot be written there.
     """
     from airflow_spot_provider.plots.figures import Figures  # a DAG is parsed without matplotlib
 
@@ -57,9 +53,7 @@ def plot_study(
         files[f"{plot.name}.png"] = plot.png()
     completed = sum(trial.state is optuna.trial.TrialState.COMPLETE for trial in searched.trials)
     files[DATA] = json.dumps(_data(searched, figures), indent=2, allow_nan=False).encode()
-    folder = _folder(path, conn_id)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
+    folder = write_files(files, path, conn_id=conn_id)
     log.info(
         "%d trials, %d of them completed: %d plots are in %s",
         len(searched.trials),
@@ -70,7 +64,7 @@ def plot_study(
     for what, why in figures.left_out.items():
         log.warning("Not drawn: %s. %s", what, why)
     return {
-        "folder": str(folder),
+        "folder": folder,
         "files": list(files),
         "trials": len(searched.trials),
         "completed": completed,
@@ -140,14 +134,3 @@ def _trial(searched: Searched, trial: optuna.trial.FrozenTrial) -> dict[str, Any
 def _finite(value: float) -> float | None:
     """JSON has no infinity and no NaN."""
     return value if math.isfinite(value) else None
-
-
-def _folder(path: str, conn_id: str | None) -> ObjectStoragePath:
-    # Not as_uri(): fsspec takes a URL's path as it is, and %3A would be part of a folder's name.
-    url = path if "://" in path else f"file://{Path(path).expanduser().absolute()}"
-    folder = ObjectStoragePath(url, conn_id=conn_id)
-    if folder.protocol in _S3 and folder.conn_id is None:
-        folder = ObjectStoragePath(url, conn_id=_DEFAULT_AWS_CONNECTION)
-    if folder.protocol not in _WITHOUT_FOLDERS:
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder

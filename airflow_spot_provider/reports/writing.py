@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from airflow.sdk import ObjectStoragePath
-
+from airflow_spot_provider.hooks._folders import write_files
 from airflow_spot_provider.reports.page import as_html
 from airflow_spot_provider.reports.tables import as_csv, as_markdown, as_parquet
-from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
+from airflow_spot_provider.training import InvalidSpotRequest
 from airflow_spot_provider.training.reported import Run
 
 FORMATS = {
@@ -24,10 +21,6 @@ FORMATS = {
     "json": "report.json",
 }
 """What there is, and what the files are called."""
-_DEFAULT_AWS_CONNECTION = "aws_default"
-_S3 = ("s3", "s3a", "s3n")
-_WITHOUT_FOLDERS = (*_S3, "gs", "gcs", "abfs", "abfss", "adl", "az", "oss")
-"""Object stores: a key is all there is, and to make a folder may make a bucket."""
 
 
 def checked_formats(formats: Collection[str]) -> tuple[str, ...]:
@@ -92,42 +85,4 @@ def write(
         "json": lambda: json.dumps(report, indent=2).encode(),
     }
     contents = {FORMATS[each]: makers[each]() for each in formats}
-    try:
-        folder = _folder(path, conn_id)
-        for name, content in contents.items():
-            if folder.protocol == "file":
-                _replace(Path(folder.path) / name, content)
-            else:
-                (folder / name).write_bytes(content)
-    except Exception as error:
-        raise SpotTrainingError(
-            f"The report's files cannot be written to {path!r} ({type(error).__name__}: {error}). path takes a folder, which is made if it is not "
-            "there: a local one, or a URL that fsspec can write, such as s3://bucket/reports. The worker, or the connection in the URL or in "
-            "conn_id=, has to have the right to write there. The XCom is published."
-        ) from error
-    return str(folder)
-
-
-def _folder(path: str, conn_id: str | None) -> ObjectStoragePath:
-    # Not as_uri(): fsspec takes a URL's path as it is, and %3A would be part of a folder's name.
-    url = path if "://" in path else f"file://{Path(path).expanduser().absolute()}"
-    folder = ObjectStoragePath(url, conn_id=conn_id)
-    if folder.protocol in _S3 and folder.conn_id is None:
-        folder = ObjectStoragePath(url, conn_id=_DEFAULT_AWS_CONNECTION)
-    if folder.protocol not in _WITHOUT_FOLDERS:
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Whoever reads the file meanwhile reads the old one or the new one, and never half of it."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
-        half = Path(new.name)
-        try:
-            new.write(content)
-            new.flush()
-            half.chmod(file.stat().st_mode & 0o777 if file.exists() else 0o644)
-            half.replace(file)
-        except BaseException:
-            half.unlink()
-            raise
+    return write_files(contents, path, conn_id=conn_id)

@@ -13,7 +13,12 @@ from airflow.sdk import DAG
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.plots import plot_results, plot_results_task, plot_study_task, plot_sweep_task
 from airflow_spot_provider.sweeps import spot_sweep
-from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingResult, Uniform
+from airflow_spot_provider.training import (
+    InvalidSpotRequest,
+    SpotTrainingError,
+    SpotTrainingResult,
+    Uniform,
+)
 
 pytestmark = pytest.mark.usefixtures("aws_connection")
 
@@ -58,7 +63,7 @@ def test_plots_go_to_s3_through_the_connection_of_the_other_tasks(
 def test_bucket_that_is_not_there_is_an_error_and_is_not_made(
     results: list[dict[str, Any]], emulator: SageMakerEmulator, unique: str
 ) -> None:
-    with pytest.raises(OSError, match="bucket"):
+    with pytest.raises(SpotTrainingError, match="bucket does not exist"):
         plot_results(results, f"s3://{unique}/plots", metric="accuracy", mode="max")
     assert unique not in {bucket["Name"] for bucket in emulator.client("s3").list_buckets()["Buckets"]}
 
