@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_spot_provider.assets import training_of_event
 from airflow_spot_provider.operators._reported import MOST_RUNS, Reported, member_of
+from airflow_spot_provider.training import SpotTrainingError
 from airflow_spot_provider.training.reported import Member, Run
 from airflow_spot_provider.training.result import iso
 
@@ -96,7 +97,14 @@ def _triggering(context: Context, asset: Any) -> list[Any]:
 
 def _newest(context: Context, asset: Any, most: int) -> list[Any]:
     """The newest events of an asset, the newest first."""
-    events: Any = context["inlet_events"][asset]
+    try:
+        events: Any = context["inlet_events"][asset]
+    except KeyError:
+        # Airflow looks for a mapped task's inlets before it makes the operator.
+        raise SpotTrainingError(
+            f"Airflow lets this task read no events of {asset!r}. A mapped report takes its assets in inlets= as well: "
+            "SpotSavingsReportOperator.partial(assets=[model], inlets=[model], ...)."
+        ) from None
     if hasattr(events, "limit"):  # from Airflow 3.1 on
         events = events.ascending(False).limit(most)
     return sorted(events, key=lambda event: event.timestamp, reverse=True)[:most]

@@ -454,6 +454,12 @@ def test_report_of_very_many_events_says_where_it_stops(monkeypatch: pytest.Monk
     assert "further than 3 runs" in report["notes"][0]
 
 
+def test_report_that_may_not_read_an_assets_events_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = _report(training_task_ids=None, assets=[Asset("model")])
+    with pytest.raises(SpotTrainingError, match="A mapped report takes its assets in inlets= as well"):
+        _execute(report, _Runs({}), monkeypatch, inlet_events={})
+
+
 def test_report_since_a_time_without_events_says_that(monkeypatch: pytest.MonkeyPatch) -> None:
     asset = Asset("model")
     report = _execute(
