@@ -153,9 +153,8 @@ class SageMakerSpotHook(AwsBaseHook):
         endpoint_url = self.conn_config.get_service_endpoint_url(service_name="pricing")
         # The prices of a local SageMaker are not AWS's.
         whose = f"-{zlib.crc32(endpoint_url.encode()):08x}" if endpoint_url else ""
-        folder = conf.get("airflow_spot", "price_cache", fallback="") or Path(
-            get_airflow_home(), "airflow_spot", "prices"
-        )
+        given = conf.get("airflow_spot", "price_cache", fallback="")
+        folder = Path(given).expanduser() if given else Path(get_airflow_home(), "airflow_spot", "prices")
 
         def _now() -> datetime:
             return datetime.now(UTC)

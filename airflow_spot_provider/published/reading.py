@@ -65,7 +65,8 @@ def progress_in(text: str | None) -> tuple[SpotProgress, str | None]:
 
 def result_in(value: object) -> SpotTrainingResult | SpotTuningResult | None:
     """The result that a task returned, if it is one."""
-    for kind in (SpotTrainingResult, SpotTuningResult):
+    # A tuning job's comes first: what tells of one may be enough for a training's as well, but for its figures.
+    for kind in (SpotTuningResult, SpotTrainingResult):
         try:
             return kind.from_json(value)
         except ValidationError:

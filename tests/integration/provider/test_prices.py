@@ -56,6 +56,15 @@ def test_prices_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, cache: Path
     assert list(cache.iterdir()) == []
 
 
+def test_folder_of_prices_may_be_in_the_home_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(cache))
+    monkeypatch.setenv("AIRFLOW__AIRFLOW_SPOT__PRICE_CACHE", "~/prices")
+    SageMakerSpotHook(region_name="us-east-1").price_of("ml.m5.large")
+    assert len(list((cache / "prices").iterdir())) == 1
+
+
 def test_instance_groups_and_unknown_types_have_no_price() -> None:
     hook = SageMakerSpotHook(region_name="us-east-1")
     assert hook.price_of(None) is None
