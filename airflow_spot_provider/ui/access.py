@@ -14,9 +14,20 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from fastapi import Depends, Header, HTTPException, Query, status
+from pydantic import AfterValidator
+
+
+def _kept_by_databases(text: str) -> str:
+    """PostgreSQL takes no NUL, not even in a text that it is to look for."""
+    if "\0" in text:
+        raise ValueError("it holds a NUL character, which no name in Airflow has; ask without it")
+    return text
+
 
 Method = Literal["GET", "PUT"]
-Identifier = Annotated[str, Query(min_length=1, max_length=250)]
+Text = AfterValidator(_kept_by_databases)
+"""Of what goes to the database."""
+Identifier = Annotated[str, Query(min_length=1, max_length=250), Text]
 
 _MAY_NOT = {
     "GET": "You may not read that of this DAG. Whoever runs this Airflow can grant it.",

@@ -82,7 +82,8 @@ async def problem(_request: Request, error: Exception) -> Response:
 async def invalid(_request: Request, error: Exception) -> Response:
     """What is wrong with a request, and what is right."""
     if isinstance(error, RequestValidationError):
-        parts = [f"{each['loc'][-1]}: {each['msg']}" for each in error.errors()]
+        # Each of a route's dependencies has read the same parameter, and tells the same of it.
+        parts = dict.fromkeys(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
         detail = f"The request is not one that this takes: {'; '.join(parts)}."
     else:
         detail = str(error)

@@ -169,6 +169,17 @@ def test_another_site_cannot_act_with_the_users_cookie(sign_in: SignIn, path: st
     assert "X-Spot-Request" in answer.json()["detail"]
 
 
+def test_request_that_names_no_task_leaves_nothing_in_the_audit_log(
+    sign_in: SignIn, metadata: Metadata
+) -> None:
+    viewer = sign_in("rita", role="VIEWER")
+
+    answers = [viewer.post("api/task/stop", params=params, headers=OURS) for params in ({}, HERS)]
+
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert metadata.actions() == []
+
+
 @pytest.mark.parametrize("path", ["api/task/stop", "api/task/next-rung", "api/task/refresh"])
 def test_actions_are_no_links(sign_in: SignIn, path: str) -> None:
     answer = sign_in("ann").get(path, params={"dag_id": MINE, **HERS}, headers=OURS)
@@ -185,6 +196,29 @@ def test_unknown_path_is_a_json_404(sign_in: SignIn, path: str) -> None:
 
     assert answer.status_code == 404
     assert set(answer.json()) == {"detail"}
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("api/jobs", {"search": "a\0"}),
+        ("api/dags", {"dag_id": "\0"}),
+        ("api/trace", {"dag_id": MINE, "run_id": "\0"}),
+        *(
+            (path, {"dag_id": MINE, "run_id": "\0", "task_id": "train"})
+            for path in ("api/task", "api/log", *ACTS)
+        ),
+        *((path, {"dag_id": MINE, "run_id": "manual__1", "task_id": "\0"}) for path in ("api/task", *ACTS)),
+    ],
+)
+def test_text_that_no_database_keeps_is_refused_and_no_action(
+    sign_in: SignIn, metadata: Metadata, path: str, params: dict[str, str]
+) -> None:
+    answer = sign_in("ann").request("POST" if path in ACTS else "GET", path, params=params, headers=OURS)
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"].count("NUL character") == 1
+    assert metadata.actions() == []
 
 
 def test_jobs_of_a_dag_that_airflow_does_not_know_any_more_are_not_listed(
