@@ -62,12 +62,21 @@ def _finite(part: Any) -> Any:
             return part
 
 
+def tag_of(content: bytes) -> str:
+    """What tells a content from any other, as an ETag."""
+    return f'"{hashlib.sha256(content).hexdigest()[:24]}"'
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the browser has what bears this tag. A proxy that compresses has made ``W/"..."`` of it; a browser may name several."""
+    return tag in request.headers.get("if-none-match", "")
+
+
 def answer(request: Request, view: dict[str, Any]) -> Response:
     """A view; no more than its time if nothing else has changed since the browser asked last."""
-    same = json.dumps({**view, "server_time": None}, sort_keys=True).encode("ascii")
-    tag = f'"{hashlib.sha256(same).hexdigest()[:24]}"'
+    tag = tag_of(json.dumps({**view, "server_time": None}, sort_keys=True).encode("ascii"))
     headers = {"ETag": tag, "X-Server-Time": str(view["server_time"])}
-    if request.headers.get("if-none-match") == tag:
+    if is_known(request, tag):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     return Json(view, headers=headers)
 

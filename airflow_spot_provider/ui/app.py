@@ -15,7 +15,6 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.api_fastapi.logging.decorators import action_logging
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response, status
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -232,9 +231,9 @@ def trace(session: SessionDep, dag_id: Identifier, run_id: Identifier) -> Respon
     return Json(trace_of(rows, dag_id, run_id, datetime.now(UTC)), headers=headers)
 
 
-def static(user: GetUserDep, name: str) -> Response:  # noqa: ARG001 - asked so that nobody else gets it
+def static(request: Request, user: GetUserDep, name: str) -> Response:  # noqa: ARG001 - asked so that nobody else gets it
     """A file of the pages."""
-    return FileResponse(asset(name), headers={"Cache-Control": "private, max-age=3600"})
+    return asset(request, name)
 
 
 def plotly(request: Request, user: GetUserDep) -> Response:  # noqa: ARG001 - asked so that nobody else gets it
@@ -243,8 +242,8 @@ def plotly(request: Request, user: GetUserDep) -> Response:  # noqa: ARG001 - as
 
 
 def _page(name: str) -> Callable[..., Response]:
-    def page(user: GetUserDep) -> Response:  # noqa: ARG001 - asked so that nobody else gets it
-        return FileResponse(asset(name), headers={"Cache-Control": "no-cache"})
+    def page(request: Request, user: GetUserDep) -> Response:  # noqa: ARG001 - asked so that nobody else gets it
+        return asset(request, name)
 
     return page
 

@@ -10,18 +10,24 @@ from pathlib import Path
 
 from fastapi import HTTPException, Request, Response, status
 
+from airflow_spot_provider.ui.answers import is_known, tag_of
+
 STATIC = Path(__file__).parent / "static"
+_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+# Modules import one another by their plain names. After an upgrade all have to be of the new version: a browser keeps them, and
+# asks each time whether they are what it has.
+_KEPT_AND_ASKED_ABOUT = "private, no-cache"
 
 
-def asset(name: str) -> Path:
-    """A file of the pages.
+def asset(request: Request, name: str) -> Response:
+    """A file of the pages; no more than its tag if the browser has it.
 
     :raises HTTPException: 404: there is none of this name.
     """
-    path = STATIC / name
-    if path.parent != STATIC or not path.is_file():
+    content = _files().get(name)
+    if content is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "There is no such file of spot training's pages.")
-    return path
+    return _answer(request, content, tag_of(content), _KINDS[Path(name).suffix])
 
 
 def plotly_script(request: Request) -> Response:
@@ -35,12 +41,29 @@ def plotly_script(request: Request) -> Response:
             "The charts take plotly where the API server runs: pip install 'airflow-spot-provider[ui]'. The tables hold the same "
             "numbers.",
         )
-    headers = {"Cache-Control": "private, max-age=86400", "Vary": "Accept-Encoding"}
+    headers = {"Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(
-            _compressed(), media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"}
-        )
-    return Response(_script(), media_type="text/javascript", headers=headers)
+        headers["Content-Encoding"] = "gzip"
+        content, tag = _compressed()
+    else:
+        content = _script()
+        tag = tag_of(content)
+    return _answer(request, content, tag, _KINDS[".js"], headers)
+
+
+def _answer(
+    request: Request, content: bytes, tag: str, media_type: str, headers: dict[str, str] | None = None
+) -> Response:
+    headers = {"Cache-Control": _KEPT_AND_ASKED_ABOUT, "ETag": tag, **(headers or {})}
+    if is_known(request, tag):
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+@cache
+def _files() -> dict[str, bytes]:
+    """All of them, read together: whatever is installed meanwhile, pages and API of this process are of one version."""
+    return {path.name: path.read_bytes() for path in STATIC.iterdir() if path.suffix in _KINDS}
 
 
 def _script() -> bytes:
@@ -48,5 +71,6 @@ def _script() -> bytes:
 
 
 @cache
-def _compressed() -> bytes:
-    return gzip.compress(_script(), compresslevel=9, mtime=0)
+def _compressed() -> tuple[bytes, str]:
+    content = gzip.compress(_script(), compresslevel=9, mtime=0)
+    return content, tag_of(content)

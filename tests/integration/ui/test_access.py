@@ -189,7 +189,17 @@ def test_actions_are_no_links(sign_in: SignIn, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["no/such/page", "static/nothing.js", "static/../app.py", "static/%2e%2e/app.py", "api"]
+    "path",
+    [
+        "no/such/page",
+        "static/nothing.js",
+        "static/../app.py",
+        "static/%2e%2e/app.py",
+        "static/..%5capp.py",
+        "static/%00",
+        f"static/{'x' * 300}.js",
+        "api",
+    ],
 )
 def test_unknown_path_is_a_json_404(sign_in: SignIn, path: str) -> None:
     answer = sign_in("ann").get(path)
@@ -247,6 +257,22 @@ def test_trouble_is_a_sentence_that_tells_no_more_than_that(
     assert "secret" not in answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("path", [*PAGES, *FILES, "static/jobs.js", "static/spot.css"])
+def test_page_after_an_upgrade_runs_no_module_of_before(sign_in: SignIn, path: str) -> None:
+    """Modules import one another by name: a browser may keep them, and has to ask each time whether they are still these."""
+    ann = sign_in("ann")
+    first = ann.get(path)
+    tag = first.headers["etag"]
+
+    same = [ann.get(path, headers={"If-None-Match": known}) for known in (tag, f'"of-before", W/{tag}')]
+    new = ann.get(path, headers={"If-None-Match": '"of-before"'})
+
+    assert first.headers["cache-control"] == "private, no-cache"
+    assert [(answer.status_code, answer.content) for answer in same] == [(304, b"")] * 2
+    assert [answer.headers["cache-control"] for answer in same] == ["private, no-cache"] * 2
+    assert (new.status_code, new.content) == (200, first.content)
 
 
 @pytest.mark.parametrize("path", ["api/jobs", "api/summary", "no/such/page"])

@@ -549,9 +549,11 @@ def test_answer_that_has_not_changed_is_not_sent_again(airflow: Airflow) -> None
     first = airflow.client.get("api/jobs")
 
     again = airflow.client.get("api/jobs", headers={"If-None-Match": first.headers["etag"]})
+    behind_a_proxy = airflow.client.get("api/jobs", headers={"If-None-Match": f"W/{first.headers['etag']}"})
     other = airflow.client.get("api/jobs?state=running", headers={"If-None-Match": first.headers["etag"]})
 
     assert (again.status_code, again.content) == (304, b"")
+    assert behind_a_proxy.status_code == 304
     assert again.headers["x-server-time"] >= first.json()["server_time"]
     assert other.status_code == 200
 
