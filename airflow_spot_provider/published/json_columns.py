@@ -129,15 +129,18 @@ def _postgresql_value(element: Any, compiler: SQLCompiler, **kwargs: Any) -> str
     return f"(CASE WHEN octet_length({column}::text) <= {MOST_BYTES} THEN {column}::text END)"
 
 
-# SQLite's JSON functions fail on what is no JSON; Python writes NaN, which is none.
+# SQLite's JSON functions fail on what is no JSON; Python writes NaN, which is none. Of the escape of half a character they make
+# bytes (ED A0 80 to ED BF BF) that Python's driver fails on: such a text is a question mark. None of ASCII, as ours are, is like that.
+_HALF_A_CHARACTER = "*ED[AB]*"
 
 
 @compiles(text_member, "sqlite")
 def _sqlite_text(element: _Member, compiler: SQLCompiler, **kwargs: Any) -> str:
     column, name = _parts(element, compiler, **kwargs)
+    text = f"json_extract({column}, '$.{name}')"
     return (
         f"(CASE WHEN json_valid({column}) THEN CASE WHEN json_type({column}, '$.{name}') = 'text' "
-        f"THEN json_extract({column}, '$.{name}') END END)"
+        f"THEN CASE WHEN hex({text}) NOT GLOB '{_HALF_A_CHARACTER}' THEN {text} ELSE '?' END END END)"
     )
 
 

@@ -445,6 +445,18 @@ def test_halves_of_characters_do_no_harm(airflow: Airflow) -> None:
     assert airflow.row("train")["job_name"] == "x-?\N{GRINNING FACE}"
 
 
+@pytest.mark.parametrize("metadata", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("member", ["outcome", "phase", "since", "instance_type", "currency", "price_date"])
+def test_halves_of_characters_break_no_sum(airflow: Airflow, member: str) -> None:
+    """SQLite makes text of them that Python cannot read."""
+    hostile = jobs.published(jobs.waiting(), created=ago(hours=1), cost=1.0, **{member: "\ud800"})
+    airflow.task("hostile", state="deferred", **hostile)
+    airflow.task("ours", **jobs.published(jobs.completed(), created=ago(hours=2)))
+
+    assert airflow.summary()["jobs"] == 1
+    assert sorted(airflow.tasks(sort="status")) == ["hostile", "ours"]
+
+
 def test_value_of_fifty_megabytes_is_not_read(airflow: Airflow) -> None:
     large = jobs.published(jobs.training(), created=ago(hours=1), note="x" * 2_000_000)
     airflow.task("large", state="deferred", **large)
