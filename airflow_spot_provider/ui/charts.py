@@ -1,4 +1,7 @@
-"""Charts as plotly's JSON. Colours and fonts are the page's: they follow its theme."""
+"""Charts as plotly's JSON. Colours and fonts are the page's: they follow its theme.
+
+Plotly draws those of runs, the page itself those of trials.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ def charts_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if not runs:
         return []
     when = _labels([str(run["run_after"] or run["run_id"]) for run in runs])
+    savings = [run["savings_percent"] for run in runs]
     of_runs = {"xaxis": {"type": "category", "tickangle": 0, "nticks": 8, "tickfont": {"size": 10}}}
     charts = [
         _chart(
@@ -26,11 +30,14 @@ def charts_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "Savings and interruptions",
             "The weighted savings of each run in percent, and how often its jobs were interrupted.",
             [
-                _line(when, [run["savings_percent"] for run in runs], "savings, %"),
+                _line(when, savings, "savings, %"),
                 {**_bar(when, [run["interruptions"] for run in runs], "interruptions"), "yaxis": "y2"},
             ],
             **of_runs,
-            yaxis={"title": {"text": "savings, %"}, "range": [0, 100]},
+            yaxis={
+                "title": {"text": "savings, %"},
+                "range": [min([0, *(each for each in savings if each is not None)]), 100],
+            },
             yaxis2={
                 "title": {"text": "interruptions"},
                 "overlaying": "y",
@@ -74,7 +81,7 @@ def charts_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 },
             )
         )
-    return charts
+    return [{**chart, "figure": _unmarked(chart["figure"])} for chart in charts]
 
 
 def charts_of_trials(table: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -216,7 +223,7 @@ def _chart(
         "id": chart_id,
         "title": title,
         "description": description,
-        "figure": _unmarked({"data": data, "layout": layout}),
+        "figure": {"data": data, "layout": layout},
     }
 
 

@@ -162,14 +162,13 @@ def test_sweep_shows_the_trials_of_all_its_slots(
     assert _task(ann, "sweep.trials", 1)["trials"]["best"] == 1
 
 
-def test_charts_of_trials_hold_no_markup(
+def test_sweep_has_charts_of_its_trials(
     ann: TestClient,
     sweep: None,  # noqa: ARG001 - is there
 ) -> None:
     charts = _task(ann, "sweep.trials", 0)["charts"]
 
     assert [chart["id"] for chart in charts] == ["trials", "cost_against_objective", "hyperparameter_0"]
-    assert "<" not in json.dumps([chart["figure"] for chart in charts])
     by_rate = charts[2]["figure"]
     assert (by_rate["data"][0]["x"], by_rate["layout"]["xaxis"]["type"]) == ([0.001, 0.1, 1.0], "log")
 

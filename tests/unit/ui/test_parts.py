@@ -104,14 +104,37 @@ def test_of_a_long_training_log_the_newest_lines_are_told_and_no_line_is_endless
     assert len(training_lines([f"[j] {'x' * 1_000_000}"], "j")[0]) == 2_000
 
 
-def test_charts_take_names_for_names() -> None:
-    trial = {"name": "<b>1</b>", "objective": 0.5, "billable_seconds": 5, "hyperparameters": {}}
-    table = {"metric": "<script>&", "mode": None, "rows": [trial]}
+def _run(**changes: Any) -> dict[str, Any]:
+    known = {"run_id": "r", "run_after": "2026-11-25T06:00:00.000+00:00", "savings_percent": 75.0}
+    return {**known, "interruptions": 1, "money": [], "outcomes": {}, **changes}
 
-    figure = json.dumps(charts_of_trials(table)[0]["figure"])
 
-    assert "<" not in figure
-    assert "&lt;script>&amp;" in figure
+def test_names_are_no_markup_to_plotly() -> None:
+    figures = json.dumps([each["figure"] for each in charts_of_runs([_run(outcomes={"<script>&": 1})])])
+
+    assert "<" not in figures
+    assert "&lt;script>&amp;" in figures
+
+
+def test_names_in_charts_that_the_page_draws_stay_as_they_are() -> None:
+    rows = [
+        {"name": n, "objective": 0.5, "billable_seconds": 5, "hyperparameters": {"a&b": f"<{n}>"}}
+        for n in (1, 2)
+    ]
+
+    charts = charts_of_trials({"metric": "loss & more", "mode": None, "rows": rows})
+
+    assert charts[0]["figure"]["layout"]["yaxis"]["title"]["text"] == "loss & more"
+    assert charts[2]["figure"]["data"][0]["x"] == ["<1>", "<2>"]
+
+
+def test_savings_below_zero_are_on_the_chart() -> None:
+    def _range(*percents: float | None) -> Any:
+        [chart, *_] = charts_of_runs([_run(savings_percent=percent) for percent in percents])
+        return chart["figure"]["layout"]["yaxis"]["range"]
+
+    assert _range(75.0, None, -12.5) == [-12.5, 100]
+    assert _range(75.0) == _range(None) == [0, 100]
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
