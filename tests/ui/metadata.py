@@ -15,8 +15,9 @@ from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.tasklog import LogTemplate
+from airflow.models.xcom import XComModel
 from airflow.utils.db import import_all_models
-from sqlalchemy import Engine, Table, insert, select, text
+from sqlalchemy import Engine, Table, insert, select, text, update
 
 BUNDLE = "tests"
 _TEMPLATE = 1
@@ -119,6 +120,17 @@ class Metadata:
                         "timestamp": when if self.engine.dialect.name == "postgresql" else _sqlite_time(when),
                     },
                 )
+
+    def publish_again(self, dag_id: str, run_id: str, task_id: str, **xcoms: Any) -> None:
+        """Other values of XComs that a task has published.
+
+        :param xcoms: XComs by key.
+        """
+        table = _table(XComModel)
+        of_task = (table.c.dag_id == dag_id, table.c.run_id == run_id, table.c.task_id == task_id)
+        with self.engine.begin() as connection:
+            for key, value in xcoms.items():
+                connection.execute(update(table).where(*of_task, table.c.key == key).values(value=value))
 
     def insert(self, model: Any, rows: Iterable[Mapping[str, Any]]) -> None:
         """Rows of a table, many at a time."""

@@ -27,7 +27,9 @@ export function axis(row) {
   let day = "";
   const labels = times.map((time) => {
     const today = dayAndMonth(time), hour = step < MINUTE ? clock(new Date(time).toISOString()) : hourAndMinute(time);
-    const text = step >= DAY ? today : day && day !== today ? `${today} ${hour}` : hour;
+    // Days are those of UTC: elsewhere they begin at another hour, which is told.
+    const whole = step >= DAY && hour === "00:00";
+    const text = whole ? today : step >= DAY || (day && day !== today) ? `${today} ${hour}` : hour;
     day = today;
     const share = ((time - range.start) / (range.end - range.start)) * 100;
     const side = share < 3 ? "first" : share > 97 ? "last" : "";

@@ -8,16 +8,17 @@ const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-di
 const second = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: zone });
 const plain = new Intl.NumberFormat("en-US");
 
-/** "1h 54m"; of less than an hour "26m", of less than a minute "40s". @param {number|null|undefined} seconds */
+/** "1h 54m"; of less than an hour "26m", of less than ten minutes "6m 5s", and of six "6m". @param {number|null|undefined} seconds */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "";
   const whole = Math.max(0, Math.round(seconds));
   const days = Math.floor(whole / 86400), hours = Math.floor((whole % 86400) / 3600);
   const minutes = Math.floor((whole % 3600) / 60);
-  if (days) return hours ? `${days}d ${hours}h` : `${days}d`;
-  if (hours) return `${hours}h ${minutes}m`;
-  if (minutes >= 10) return `${minutes}m`;
-  return minutes ? `${minutes}m ${whole % 60}s` : `${whole}s`;
+  const and = (amount, unit) => (amount ? ` ${amount}${unit}` : "");
+  if (days) return `${days}d${and(hours, "h")}`;
+  if (hours) return `${hours}h${and(minutes, "m")}`;
+  if (minutes) return `${minutes}m${and(minutes < 10 ? whole % 60 : 0, "s")}`;
+  return `${whole}s`;
 }
 
 /** "23 Nov 06:00". @param {string|null|undefined} iso */

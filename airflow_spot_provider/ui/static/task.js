@@ -35,9 +35,10 @@ on(body, "click", { order: (which) => { order(which); draw(); } });
 
 async function run(name) {
   try {
+    const stands = standsOf(published); // what is published while AWS is asked is newer
     const answer = await act(name, shown().row, where, () => { busy = name; show(message); draw(); });
     if (answer === null) return;
-    if (name === "refresh") refreshed = { ...answer, stands: standsOf(published), at: answer.server_time };
+    if (name === "refresh") refreshed = { ...answer, stands, at: answer.server_time };
     else show(message, make("div", { class: "note", role: "status" }, make("p", {}, answer.message)));
   } catch (error) {
     show(message, notice(error));
@@ -48,8 +49,10 @@ async function run(name) {
   }
 }
 
+/** All that a task publishes anew: one that trains for hours without a transition goes on with metrics and checkpoints. */
 function standsOf(answer) {
-  return JSON.stringify([answer?.row?.status, answer?.row?.outcome, answer?.timeline?.length]);
+  const { row, timeline, metrics, last_metrics: newest, checkpoints } = answer ?? {};
+  return JSON.stringify([row?.status, row?.outcome, timeline, metrics, newest, checkpoints]);
 }
 
 function shown() {
