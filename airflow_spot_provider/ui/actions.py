@@ -11,7 +11,12 @@ from airflow.configuration import conf
 from airflow.providers.common.compat.sdk import AirflowException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from airflow_spot_provider.aws.errors import code_of, is_not_found
+from airflow_spot_provider.aws.errors import (
+    code_of,
+    is_expired_credentials,
+    is_not_found,
+    is_worth_a_retry,
+)
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS, TUNING_JOBS
 from airflow_spot_provider.aws.ownership import TASK, stop_for_next_rung, tags_of
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
@@ -22,6 +27,7 @@ from airflow_spot_provider.training import JobNotFound, TaskIdentity
 _PROMPT: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 15, "retries": {"total_max_attempts": 2}}
 _TRIAL = re.compile(r"Trial (\d{1,9})(?: of \d+)? of study (.*)\.", re.DOTALL)
 """The note of a sweep's task."""
+_IN_PROGRESS, _STOPPING = "InProgress", "Stopping"
 _NAMES = ("airflow-spot:dag-id", "airflow-spot:run-id", "airflow-spot:task-id")
 
 _Answer = TypeVar("_Answer")
@@ -56,7 +62,9 @@ def stop(row: PublishedRow) -> Done:
 
     :raises NotDone: it cannot be stopped.
     """
-    jobs, name = own_job(row)
+    jobs, name, status = own_job(row)
+    if status == _STOPPING:
+        return Done(False, f"SageMaker is stopping {name} already: its script has 120 seconds for that.")
     if not asked(jobs, f"sagemaker:Stop{jobs.kind.resource}", lambda: jobs.stop(name)):
         return Done(False, f"{name} has ended already: there is nothing to stop.")
     return Done(
@@ -72,10 +80,15 @@ def go_to_next_rung(row: PublishedRow) -> Done:
     next_rung = row.progress.next_rung
     if next_rung is None:
         raise NotDone("No other training goes on after this one: it is not in a group with a fallback.")
-    jobs, name = own_job(row)
+    jobs, name, status = own_job(row)
+    has_ended = Done(False, f"{name} has ended already; the DAG goes on by how it did.")
+    if status not in (_IN_PROGRESS, _STOPPING):
+        return has_ended  # and bears no tag by which the DAG would go on otherwise
     permissions = f"sagemaker:Stop{jobs.kind.resource} and sagemaker:AddTags"
-    if not asked(jobs, permissions, lambda: stop_for_next_rung(jobs, name, next_rung)):
-        return Done(False, f"{name} has ended already; the DAG goes on by how it did.")
+    stops = asked(jobs, permissions, lambda: stop_for_next_rung(jobs, name, next_rung))
+    # For one that is stopping already the tag is enough.
+    if not stops and status != _STOPPING:
+        return has_ended
     return Done(True, f"SageMaker is stopping {name}; {next_rung} then goes on from its checkpoint.")
 
 
@@ -102,6 +115,8 @@ def asked(jobs: SageMakerJobs, permissions: str, call: Callable[[], _Answer]) ->
     except ClientError as error:
         if is_not_found(error):
             raise NotDone(f"SageMaker knows no such {jobs.kind.noun} any more.") from error
+        if is_worth_a_retry(error) and not is_expired_credentials(error):
+            raise NotDone(f"AWS cannot do it just now ({code_of(error)}): try again in a moment.") from error
         raise NotDone(
             f"AWS refuses it ({code_of(error)}): the API server uses the task's connection, and it takes {permissions}."
         ) from error
@@ -112,8 +127,8 @@ def asked(jobs: SageMakerJobs, permissions: str, call: Callable[[], _Answer]) ->
         ) from error
 
 
-def own_job(row: PublishedRow) -> tuple[SageMakerJobs, str]:
-    """The job, once it is certain that it is this task's: what the XCom says may be anybody's word.
+def own_job(row: PublishedRow) -> tuple[SageMakerJobs, str, str]:
+    """The job and its status, once it is certain that it is this task's: what the XCom says may be anybody's word.
 
     :raises NotDone: it is not, or there is none.
     """
@@ -127,7 +142,7 @@ def own_job(row: PublishedRow) -> tuple[SageMakerJobs, str]:
     description = asked(jobs, f"sagemaker:Describe{jobs.kind.resource}", lambda: jobs.describe(name))
     if not is_own(row, jobs, description):
         raise NotDone(f"{name} does not bear this task's tags: it is not this task's, and is left alone.")
-    return jobs, name
+    return jobs, name, str(description[jobs.kind.status])
 
 
 def is_own(row: PublishedRow, jobs: SageMakerJobs, description: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from airflow_spot_provider.aws.ownership import NEXT_RUNG, tags_of
 from airflow_spot_provider.emulator import SageMakerEmulator
+from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.training import TaskIdentity, progress_of
 from airflow_spot_provider.training.progress import Facts
 from tests.integration.ui.conftest import SignIn
@@ -202,6 +203,45 @@ def test_job_that_has_ended_meanwhile_is_told_as_ended(
     assert all("has ended already" in answer["message"] for answer in answers)
 
 
+def test_job_that_ended_before_the_click_is_not_marked_for_the_next_rung(
+    ann: TestClient, metadata: Metadata, emulator: SageMakerEmulator, submit: Submit
+) -> None:
+    """The message says that the DAG goes on by how the job did, and a tag would have it go on otherwise."""
+    job = submit()
+    _publish(metadata, job)
+    emulator.client("sagemaker").stop_training_job(TrainingJobName=job["TrainingJobName"])
+    emulator.client("sagemaker").get_waiter("training_job_completed_or_stopped").wait(
+        TrainingJobName=job["TrainingJobName"], WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+
+    assert _act(ann, "next-rung").json()["done"] is False
+
+    tags = emulator.client("sagemaker").list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
+    assert NEXT_RUNG not in [tag["Key"] for tag in tags]
+
+
+def test_second_click_on_a_job_that_is_stopping_says_so(
+    ann: TestClient,
+    metadata: Metadata,
+    emulator: SageMakerEmulator,
+    submit: Submit,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SageMaker refuses to stop such a job, as it does one that has ended."""
+    job = submit()
+    _publish(metadata, job)
+    emulator.client("sagemaker").stop_training_job(TrainingJobName=job["TrainingJobName"])
+    monkeypatch.setattr(SageMakerJobs, "describe", lambda *_: {**job, "TrainingJobStatus": "Stopping"})
+
+    stop, next_rung = (_act(ann, action).json() for action in ("stop", "next-rung"))
+
+    tags = emulator.client("sagemaker").list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
+    assert stop["done"] is False
+    assert "is stopping" in stop["message"]
+    assert next_rung["done"] is True
+    assert {"Key": NEXT_RUNG, "Value": "g.train_on_demand"} in tags
+
+
 @pytest.mark.parametrize(
     ("changes", "state", "said"),
     [
@@ -272,7 +312,9 @@ def test_aws_in_trouble_is_not_waited_for(
     answer = _act(ann, "stop")
 
     assert answer.status_code == 409
-    assert "ThrottlingException" in answer.json()["detail"]
+    assert answer.json()["detail"] == (
+        "AWS cannot do it just now (ThrottlingException): try again in a moment."
+    )
     assert sum(emulator.calls().values()) - before <= 4
 
 
