@@ -184,21 +184,19 @@ def trials_of(session: Session, row: PublishedRow, *, limit: int) -> list[tuple[
     :param limit: how many at the most.
     :return: number, map index of the slot that trained it, and its result; None where that cannot be read.
     """
-    query = (
-        select(XComModel.key, XComModel.map_index, text_of_all(XComModel.value))
-        .where(
-            XComModel.dag_run_id == row.dag_run_id,
-            XComModel.task_id == row.task_id,
-            XComModel.key.startswith("trial_", autoescape=True),
-        )
-        .limit(limit)
-    )
+    columns = (XComModel.key, XComModel.map_index, text_of_all(XComModel.value))
+    query = select(*columns).where(*_of_trials(row)).limit(limit)
     read = []
     for key, slot, text in session.execute(query).all():
         number = key.removeprefix("trial_")
         if number.isascii() and number.isdecimal() and len(number) < 10:
             read.append((int(number), slot, value_of(text)))
     return sorted(read, key=lambda each: each[:2])
+
+
+def number_of_trials(session: Session, row: PublishedRow) -> int:
+    """How many XComs there are that :func:`trials_of` reads, without a limit."""
+    return _number(session, select(func.count(XComModel.key)).where(*_of_trials(row)))
 
 
 def among_unfinished(query: Select[Any], condition: ColumnElement[bool]) -> Select[Any]:
@@ -247,6 +245,14 @@ def _of(key: TaskKey) -> list[ColumnElement[bool]]:
         XComModel.task_id == task_id,
         XComModel.run_id == run_id,
         XComModel.map_index == map_index,
+    ]
+
+
+def _of_trials(row: PublishedRow) -> list[ColumnElement[bool]]:
+    return [
+        XComModel.dag_run_id == row.dag_run_id,
+        XComModel.task_id == row.task_id,
+        XComModel.key.startswith("trial_", autoescape=True),
     ]
 
 

@@ -218,8 +218,8 @@ def refresh(session: SessionDep, user: GetUserDep, key: Key) -> Response:
 def trace(session: SessionDep, dag_id: Identifier, run_id: Identifier) -> Response:
     """A run's timelines for Perfetto, as a file."""
     number = number_of_run(session, dag_id, run_id)
-    read = [] if number is None else rows_of_runs(session, [number], limit=MOST_TASKS_OF_A_TRACE)
-    rows = [row for row in read if row.is_ours]
+    read = [] if number is None else rows_of_runs(session, [number], limit=MOST_TASKS_OF_A_TRACE + 1)
+    rows = [row for row in read[:MOST_TASKS_OF_A_TRACE] if row.is_ours]
     if not rows:
         raise HTTPException(
             status.HTTP_404_NOT_FOUND, "No task of this DAG run has published a spot training."
@@ -228,7 +228,9 @@ def trace(session: SessionDep, dag_id: Identifier, run_id: Identifier) -> Respon
         each if each.isascii() and (each.isalnum() or each in "._-") else "_" for each in f"{dag_id}_{run_id}"
     )
     headers = {"Content-Disposition": f'attachment; filename="{safe[:150]}.trace.json"'}
-    return Json(trace_of(rows, dag_id, run_id, datetime.now(UTC)), headers=headers)
+    more = len(read) > MOST_TASKS_OF_A_TRACE
+    left_out = f"All tasks of this run beyond the first {MOST_TASKS_OF_A_TRACE:,}." if more else None
+    return Json(trace_of(rows, dag_id, run_id, datetime.now(UTC), left_out=left_out), headers=headers)
 
 
 def static(request: Request, user: GetUserDep, name: str) -> Response:  # noqa: ARG001 - asked so that nobody else gets it

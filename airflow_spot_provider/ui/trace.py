@@ -14,17 +14,21 @@ from airflow_spot_provider.published.rows import PublishedRow
 from airflow_spot_provider.training.lifecycle import SecondaryStatus, instant
 
 
-def trace_of(rows: Iterable[PublishedRow], dag_id: str, run_id: str, now: datetime) -> dict[str, Any]:
+def trace_of(
+    rows: Iterable[PublishedRow], dag_id: str, run_id: str, now: datetime, *, left_out: str | None = None
+) -> dict[str, Any]:
     """One process for the run, a thread for each task, a slice for each status; interruptions are instants.
 
     :param now: until when the status goes on that a running job is in.
+    :param left_out: what is not in it, and why; Perfetto shows it with what it knows of the trace.
     """
     events: list[dict[str, Any]] = [
         {"ph": "M", "name": "process_name", "pid": 1, "args": {"name": f"{dag_id} {run_id}"}}
     ]
     for thread, row in enumerate(rows, start=1):
         events += _events_of(row, thread, now)
-    return {"displayTimeUnit": "ms", "traceEvents": events}
+    others = {"otherData": {"left_out": left_out}} if left_out else {}
+    return {"displayTimeUnit": "ms", "traceEvents": events, **others}
 
 
 def _events_of(row: PublishedRow, thread: int, now: datetime) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_spot_provider.published.reading import result_in
-from airflow_spot_provider.published.rows import RESULT_KEY, PublishedRow, trials_of, xcoms_of
+from airflow_spot_provider.published.rows import (
+    RESULT_KEY,
+    PublishedRow,
+    number_of_trials,
+    trials_of,
+    xcoms_of,
+)
 from airflow_spot_provider.training import SpotTrainingResult, SpotTuningResult
 
 MOST_TRIALS = 500
@@ -52,6 +58,7 @@ def of_sweep(session: Session, row: PublishedRow) -> dict[str, Any] | None:
     ]
     if not trainings:
         return None
+    there_are = number_of_trials(session, row) if len(read) > MOST_TRIALS else len(read)
     found = _found(session, row)
     metric = _metric(found, [result for _, _, result in trainings])
     return {
@@ -59,7 +66,7 @@ def of_sweep(session: Session, row: PublishedRow) -> dict[str, Any] | None:
         "mode": None,
         "best": _best(found),
         "rows": [_trial(number, slot, result, metric) for number, slot, result in trainings],
-        "left_out": len(read) - len(trainings),
+        "left_out": there_are - len(trainings),
     }
 
 

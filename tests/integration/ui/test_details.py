@@ -15,7 +15,7 @@ from airflow_spot_provider.training import SpotTrainingResult
 from airflow_spot_provider.training.money import Price
 from airflow_spot_provider.training.progress import Facts
 from airflow_spot_provider.training.result import iso
-from airflow_spot_provider.ui import task_log
+from airflow_spot_provider.ui import app, task_log, trials
 from tests.builders import a_training_job
 from tests.integration.ui.conftest import SignIn
 from tests.ui import jobs
@@ -160,6 +160,21 @@ def test_sweep_shows_the_trials_of_all_its_slots(
     found = {"metrics": ["loss"], "best": [{"number": 1, "values": [0.25]}]}
     metadata.publish(DAG, RUN, "sweep.results", when=ago(hours=1), return_value=found)
     assert _task(ann, "sweep.trials", 1)["trials"]["best"] == 1
+
+
+def test_sweep_of_very_many_trials_says_how_many_are_not_listed(
+    ann: TestClient,
+    metadata: Metadata,
+    sweep: None,  # noqa: ARG001 - is there
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trials, "MOST_TRIALS", 2)
+    for number in range(3, 7):
+        _trial(metadata, 0, number, 0.5, "0.1")
+
+    table = _task(ann, "sweep.trials", 0)["trials"]
+
+    assert len(table["rows"]) + table["left_out"] == 7 + 4  # and four XComs that are no trials
 
 
 def test_sweep_has_charts_of_its_trials(
@@ -327,6 +342,25 @@ def test_trace_opens_in_perfetto(ann: TestClient, metadata: Metadata) -> None:
     assert [each["name"] for each in events if each["ph"] == "i"] == ["interruption", "Completed"]
     last = [each for each in events if each.get("tid") == 2 and each["ph"] == "X"][-1]
     assert (last["name"], last["dur"] > 3000e6) == ("Training", True)
+
+
+def test_trace_says_what_it_leaves_out(
+    ann: TestClient, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for index in range(3):
+        published = jobs.published(jobs.completed(), created=ago(hours=3))
+        metadata.publish(DAG, RUN, "train", index, when=ago(hours=1), **published)
+
+    def _trace() -> Any:
+        return ann.get("api/trace", params={"dag_id": DAG, "run_id": RUN}).json()
+
+    whole = _trace()
+    monkeypatch.setattr(app, "MOST_TASKS_OF_A_TRACE", 2)
+    cut = _trace()
+
+    assert "otherData" not in whole
+    assert cut["otherData"] == {"left_out": "All tasks of this run beyond the first 2."}
+    assert max(each.get("tid", 0) for each in cut["traceEvents"]) == 2
 
 
 def test_trace_of_a_run_without_spot_trainings_is_a_sentence(ann: TestClient) -> None:
