@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { PERIODS, addressOf, asked, isFiltered } from "./filters.js";
+import { count } from "./format.js";
 
 const EXAMPLE = `from datetime import timedelta
 
@@ -14,7 +15,12 @@ SageMakerSpotTrainingOperator(
     checkpoint_s3_uri="s3://my-bucket/checkpoints/churn",
 )`;
 
-export function empty() {
+/** @param {number} total how many there are on other pages: rows become fewer, and an address stays */
+export function empty(total) {
+  if (total)
+    return make("div", { class: "empty" }, make("h2", {}, "There is nothing on this page any more."),
+      make("p", {}, `There ${total === 1 ? "is" : "are"} ${count(total, "training")} on the pages before it.`),
+      make("p", { class: "ways" }, make("a", { href: addressOf({}) }, "Go to the first page")));
   const period = (PERIODS[asked.days] ?? `last ${asked.days} days`).toLowerCase();
   const longer = Object.keys(PERIODS).find((days) => Number(days) > Number(asked.days));
   const further = longer && make("a", { href: addressOf({ days: longer }) }, `Look at the ${PERIODS[longer].toLowerCase()}`);

@@ -40,19 +40,20 @@ function draw() {
   show(tiles, summary && strip(summary));
   show(chosen, asked.dag_id && make("p", { class: "chosen" }, "Only DAG ", make("bdi", {}, make("b", {}, asked.dag_id)), " ",
     make("a", { href: addressOf({ dag_id: "" }) }, "show all DAGs")));
-  show(list, answer.rows.length ? table(answer) : empty());
+  show(list, answer.rows.length ? table(answer) : empty(answer.total));
   show(pages, turning());
 }
 
 function turning() {
   const offset = Number(asked.offset || 0), last = Math.min(offset + LINES, answer.total);
+  const end = Math.ceil(answer.total / LINES) * LINES; // an address may lead beyond it
   const leftOut = answer.left_out > 0 && make("p", { class: "soft" }, `${count(answer.left_out, "entry").replace("entrys", "entries")} left out. ${answer.left_out_why ?? ""}`);
   const go = (text, to, possible) => possible ? make("a", { href: addressOf({ offset: to ? String(to) : "" }), "data-key": text }, text)
     : make("span", { class: "soft", "data-key": text }, text);
   return make("div", { class: "pages" }, leftOut,
     (answer.total > LINES || offset > 0) && make("nav", { "aria-label": "Pages" },
       make("span", {}, answer.rows.length ? `${number(offset + 1)} to ${number(last)} of ${number(answer.total)}` : `none of ${number(answer.total)}`),
-      go("Previous", Math.max(0, offset - LINES), offset > 0), go("Next", offset + LINES, last < answer.total)));
+      go("Previous", Math.max(0, Math.min(offset, end) - LINES), offset > 0), go("Next", offset + LINES, last < answer.total)));
 }
 
 /** Say what has become different, not what is as it was. */

@@ -16,7 +16,7 @@ const AT_MOST = 60_000;
  * @returns {() => void} looks at once
  */
 export function live({ look, tick, indicator, problem }) {
-  let timer = 0, pause = EVERY, looking = false, again = false, paused = false, failed = false, asOf = 0;
+  let timer = 0, pause = EVERY, looking = false, again = false, paused = false, failed = "", asOf = 0;
   const button = make("button", { type: "button", id: "live", class: "live", "aria-pressed": "false", title: "Pause, or go on" });
   indicator.append(button);
 
@@ -30,10 +30,10 @@ export function live({ look, tick, indicator, problem }) {
     looking = true;
     try {
       await look();
-      [asOf, pause, failed] = [now(), EVERY, false];
+      [asOf, pause, failed] = [now(), EVERY, ""];
       show(problem);
     } catch (error) {
-      failed = true;
+      failed = error.status < 500 ? "refused" : "not reached";
       pause = Math.min(AT_MOST, pause * 2);
       show(problem, notice(error, asOf));
       if (!(error.status || error.name === "TypeError" || error.name === "TimeoutError")) console.error(error);
@@ -48,7 +48,7 @@ export function live({ look, tick, indicator, problem }) {
   function tell() {
     const state = paused ? "paused" : failed ? "failed" : "live";
     const age = asOf ? `${duration((now() - asOf) / 1000)} ago` : "";
-    const words = { live: asOf ? `live, ${age}` : "asking\u2026", paused: `paused, ${age}`, failed: asOf ? `not reached; as of ${age}` : "not reached" };
+    const words = { live: asOf ? `live, ${age}` : "asking\u2026", paused: `paused, ${age}`, failed: asOf ? `${failed}; as of ${age}` : failed };
     if (button.textContent !== words[state]) button.textContent = words[state];
     button.dataset.state = state;
     button.setAttribute("aria-pressed", String(paused));

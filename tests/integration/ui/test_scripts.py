@@ -122,3 +122,22 @@ def test_what_aws_told_gives_way_to_what_the_task_publishes_next(
 
     expect(page.get_by_role("definition").filter(has_text="loss 0.125")).to_be_visible()
     expect(page.get_by_text("a line that AWS told")).to_have_count(0)
+
+
+def test_page_beyond_the_last_leads_back(open_page: Open, metadata: Metadata) -> None:
+    """Trainings become fewer while the address of a page stays as it was: that is no empty Airflow."""
+    published = jobs.published(jobs.completed(), created=ago(hours=1))
+    metadata.publish(DAG, RUN, TASK, when=ago(minutes=9), **published)
+    page = open_page("#offset=500")
+
+    expect(page.get_by_text("There is 1 training on the pages before it.")).to_be_visible()
+    page.get_by_role("link", name="Previous").click()
+
+    expect(page.get_by_role("rowheader").filter(has_text=TASK)).to_be_visible()
+
+
+def test_page_that_was_refused_does_not_say_that_nobody_answered(open_page: Open) -> None:
+    page = open_page("#sort=evil")
+
+    expect(page.get_by_role("alert")).to_contain_text("it takes one of")
+    expect(page.locator("#live")).to_have_text("refused")
