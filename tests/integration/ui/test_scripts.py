@@ -141,3 +141,16 @@ def test_page_that_was_refused_does_not_say_that_nobody_answered(open_page: Open
 
     expect(page.get_by_role("alert")).to_contain_text("it takes one of")
     expect(page.locator("#live")).to_have_text("refused")
+
+
+@pytest.mark.parametrize("path", ["", f"dag?dag_id={DAG}", TAB])
+def test_outcome_without_end_takes_a_few_lines(open_page: Open, metadata: Metadata, path: str) -> None:
+    published = jobs.published(jobs.completed(), created=ago(hours=1), outcome="z" * 20_000)
+    metadata.publish(DAG, RUN, TASK, when=ago(minutes=9), **published)
+    page = open_page(path)
+
+    expect(page.get_by_text("zzz").first).to_be_visible()
+
+    size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+    assert size[0] <= 1280
+    assert size[1] < 1800
