@@ -30,6 +30,10 @@ from airflow_spot_provider.training import (
 )
 
 
+OBJECTIVES_KEY = "spot_objectives"
+"""XCom of ``prepare``: ``metrics`` and ``modes``."""
+
+
 class SpotSweepGroup(TaskGroup):
     """The task group of a sweep; made by :func:`spot_sweep`."""
 
@@ -179,10 +183,15 @@ class _Prepare(_StudyOperator):
 
     custom_operator_name = "Prepare the study"
 
-    def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Context) -> str:
         log_through_airflow()
-        create_study(self._sweep())
+        sweep = self._sweep()
+        create_study(sweep)
         self.log.info("The study is %s.", self.study)
+        # The slots' results come one by one: whoever shows them has to know which is better.
+        context["ti"].xcom_push(
+            key=OBJECTIVES_KEY, value={"metrics": list(sweep.metrics), "modes": list(sweep.modes)}
+        )
         return self.study
 
 
@@ -205,6 +214,7 @@ class _Results(_StudyOperator):
             **savings_of(results.values()),
             "study": self.study,
             "metrics": list(sweep.metrics),
+            "modes": list(sweep.modes),
             "best": [
                 {
                     "number": trial.number,

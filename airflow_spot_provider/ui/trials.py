@@ -16,9 +16,12 @@ from airflow_spot_provider.published.rows import (
     trials_of,
     xcoms_of,
 )
-from airflow_spot_provider.training import SpotTrainingResult, SpotTuningResult
+from airflow_spot_provider.training import SpotTrainingError, SpotTrainingResult, SpotTuningResult, best_of
+from airflow_spot_provider.training.comparison import Mode
 
 MOST_TRIALS = 500
+_OBJECTIVES_KEY = "spot_objectives"
+"""XCom of a sweep's first task: what it searches for."""
 
 Trial = dict[str, Any]
 
@@ -59,12 +62,14 @@ def of_sweep(session: Session, row: PublishedRow) -> dict[str, Any] | None:
     if not trainings:
         return None
     there_are = number_of_trials(session, row) if len(read) > MOST_TRIALS else len(read)
-    found = _found(session, row)
-    metric = _metric(found, [result for _, _, result in trainings])
+    found = _published(session, row, "results", RESULT_KEY)
+    objectives = found or _published(session, row, "prepare", _OBJECTIVES_KEY)
+    metric = _metric(objectives, [result for _, _, result in trainings])
+    mode = _mode(objectives)
     return {
         "metric": metric,
-        "mode": None,
-        "best": _best(found),
+        "mode": mode,
+        "best": _best(found) if found else _best_so_far(trainings, metric, mode),
         "rows": [_trial(number, slot, result, metric) for number, slot, result in trainings],
         "left_out": there_are - len(trainings),
     }
@@ -85,19 +90,29 @@ def _trial(number: int, slot: int, result: SpotTrainingResult, metric: str | Non
     }
 
 
-def _found(session: Session, row: PublishedRow) -> Mapping[str, Any]:
-    """What the sweep came to, once it is over: its last task says what its objective is, and which trial is the best."""
+def _published(session: Session, row: PublishedRow, task: str, name: str) -> Mapping[str, Any]:
+    """What the first task, or the last one, of a slot's sweep has published; empty as long as it has not."""
     group = row.task_id.rpartition(".")[0]
-    key = (row.dag_id, row.run_id, f"{group}.results" if group else "results", -1)
-    value = xcoms_of(session, key, (RESULT_KEY,)).get(RESULT_KEY)
+    key = (row.dag_id, row.run_id, f"{group}.{task}" if group else task, -1)
+    value = xcoms_of(session, key, (name,)).get(name)
     return value if isinstance(value, Mapping) else {}
 
 
-def _metric(found: Mapping[str, Any], results: Sequence[SpotTrainingResult]) -> str | None:
-    metrics = found.get("metrics")
+def _metric(objectives: Mapping[str, Any], results: Sequence[SpotTrainingResult]) -> str | None:
+    metrics = objectives.get("metrics")
     if isinstance(metrics, list) and metrics and isinstance(metrics[0], str):
         return metrics[0]
     return next((name for result in results for name in result.metrics), None)
+
+
+def _mode(objectives: Mapping[str, Any]) -> Mode | None:
+    """Whether less is better or more; None of several objectives, among which none is the one to go by."""
+    match objectives.get("modes"):
+        case ["min"]:
+            return "min"
+        case ["max"]:
+            return "max"
+    return None
 
 
 def _best(found: Mapping[str, Any]) -> int | None:
@@ -105,6 +120,19 @@ def _best(found: Mapping[str, Any]) -> int | None:
     first = best[0] if isinstance(best, list) and best else None
     number = first.get("number") if isinstance(first, Mapping) else None
     return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def _best_so_far(
+    trainings: Sequence[tuple[int, int, SpotTrainingResult]], metric: str | None, mode: Mode | None
+) -> int | None:
+    """The number of the best trial while others train."""
+    if metric is None or mode is None:
+        return None
+    try:
+        best = best_of([result for _, _, result in trainings], metric, mode)
+    except SpotTrainingError:
+        return None  # none has completed
+    return next(number for number, _, result in trainings if result is best)
 
 
 def _finite(value: float | None) -> float | None:

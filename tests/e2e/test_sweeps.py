@@ -37,6 +37,8 @@ def test_sweep_trains_the_same_number_of_trials_whether_or_not_the_scheduler_die
     assert jobs.outcomes() == ["Completed"] * 4
     assert result["states"] == {"COMPLETE": 4, "PRUNED": 0, "FAIL": 0}
     assert (result["jobs"], result["given_up"]) == (4, 0)
+    objectives = airflow.xcom("e2e_sweep", run_id, "sweep.prepare", "spot_objectives")
+    assert objectives == {"metrics": result["metrics"], "modes": result["modes"]}
     billed = sum(job["BillableTimeInSeconds"] for job in descriptions)
     trained = sum(job["TrainingTimeInSeconds"] for job in descriptions)
     assert result["savings_percent"] == pytest.approx((1 - billed / trained) * 100)

@@ -162,6 +162,27 @@ def test_sweep_shows_the_trials_of_all_its_slots(
     assert _task(ann, "sweep.trials", 1)["trials"]["best"] == 1
 
 
+@pytest.mark.parametrize(
+    ("modes", "best"),
+    [(["min"], 1), (["max"], 2), (["min", "max"], None), (["more"], None), (None, None), ("min", None)],
+)
+def test_running_sweep_shows_the_best_trial_so_far(
+    ann: TestClient,
+    metadata: Metadata,
+    sweep: None,  # noqa: ARG001 - is there
+    modes: Any,
+    best: int | None,
+) -> None:
+    objectives = {"metrics": ["loss"], "modes": modes}
+    metadata.publish(DAG, RUN, "sweep.prepare", when=ago(hours=2), spot_objectives=objectives)
+
+    answer = _task(ann, "sweep.trials", 0)
+
+    assert answer["trials"]["best"] == best
+    drawn = [line["name"] for line in answer["charts"][0]["figure"]["data"] if "name" in line]
+    assert ("best so far" in drawn) == (best is not None)
+
+
 def test_sweep_of_very_many_trials_says_how_many_are_not_listed(
     ann: TestClient,
     metadata: Metadata,
