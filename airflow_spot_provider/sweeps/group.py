@@ -29,7 +29,6 @@ from airflow_spot_provider.training import (
     spot_request,
 )
 
-
 OBJECTIVES_KEY = "spot_objectives"
 """XCom of ``prepare``: ``metrics`` and ``modes``."""
 
