@@ -99,10 +99,11 @@ def _chosen(ti: Any, this: Any, most: int, since: datetime | None) -> tuple[list
         if most > 1:
             raise
         notes.append(f"There is no trend. {error}")
-    if this.logical_date is None:
+    if this.logical_date is None and (most > 1 or since is not None):
+        which = f"with {len(found) - 1} runs before it that have one" if len(found) > 1 else "alone"
         notes.append(
-            "This run has no logical date, as when assets trigger it: it is reported with the runs before it that have one. "
-            "assets= reports all trainings of an asset."
+            f"This run has no logical date, as when assets, the command line or the API start it: it is reported {which}. Airflow tells a task "
+            "of no run without one; outlets= of the trainings and assets= here report those as well."
         )
     return found, None, notes
 

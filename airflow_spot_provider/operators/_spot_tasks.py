@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_spot_provider.aws.kinds import Kind
@@ -25,6 +26,19 @@ def spot_tasks_of_group(dag: Any, group_id: str) -> set[str]:
             [f"task_group_id is {group_id!r}; the task groups of {dag.dag_id} are {there}."]
         )
     return {task.task_id for task in groups[group_id].iter_tasks() if _publishes(task)}
+
+
+def checked_tasks(dag: Any, task_ids: Sequence[str]) -> list[str]:
+    """Ids of tasks, each once.
+
+    :raises InvalidSpotRequest: the DAG has no such task; with those that there are.
+    """
+    if unknown := [task_id for task_id in task_ids if task_id not in dag.task_dict]:
+        there = sorted(task.task_id for task in dag.tasks if _publishes(task))
+        raise InvalidSpotRequest(
+            [f"training_task_ids holds {unknown}; the spot tasks of {dag.dag_id} are {there}."]
+        )
+    return list(dict.fromkeys(task_ids))
 
 
 def index_to_read(report: Any, task_id: str, map_index: int | None) -> int | None:

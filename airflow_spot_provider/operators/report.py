@@ -14,6 +14,7 @@ from airflow.sdk.definitions.asset import AssetRef
 from airflow_spot_provider.operators._reported import MOST_RUNS, Reported, runs_of
 from airflow_spot_provider.operators._reported_events import events_of
 from airflow_spot_provider.operators._spot_tasks import (
+    checked_tasks,
     index_to_read,
     spot_tasks_of_group,
     spot_tasks_upstream_of,
@@ -140,14 +141,14 @@ class SpotSavingsReportOperator(BaseOperator):
         return runs_of(context, tasks, most=most, since=since)
 
     def _task_ids(self, context: Context) -> list[str]:
-        named = self.training_task_ids or []
+        named = checked_tasks(context["dag"], self.training_task_ids or ())
         if self.task_group_id is not None:
             found = spot_tasks_of_group(context["dag"], self.task_group_id)
             where = f"in the task group {self.task_group_id!r}"
         elif self.training_task_ids is None:
             found, where = spot_tasks_upstream_of(context["task"]), "upstream"
         else:
-            return list(dict.fromkeys(named))
+            return named
         if not found:
             raise SpotTrainingError(
                 f"There is no spot training {where} to report. Name the tasks with training_task_ids=."
@@ -218,7 +219,9 @@ class SpotSavingsReportOperator(BaseOperator):
             )
         since: object = self.since
         if since is not None and not isinstance(since, datetime | timedelta):
-            problems.append(f"since is {since!r}; it takes a datetime with a timezone, or a timedelta.")
+            problems.append(
+                f"since is {since!r}; it takes a datetime with a timezone, or a timedelta such as timedelta(days=30)."
+            )
         if isinstance(self.since, datetime) and self.since.tzinfo is None:
             problems.append(f"since is {self.since!r}, which has no timezone; give it one.")
         if self.since is not None and self.last_n_runs != 1:

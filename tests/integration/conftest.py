@@ -25,6 +25,8 @@ def emulator() -> Iterator[SageMakerEmulator]:
 def aws_connection(emulator: SageMakerEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow's connection ``aws_default`` leads to the emulator."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", emulator.airflow_connection())
+    # Airflow keeps the filesystem of a connection for the life of the process, wherever the connection led then.
+    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
 
 
 @pytest.fixture

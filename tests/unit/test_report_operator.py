@@ -96,6 +96,8 @@ def _execute(
     monkeypatch.setattr(_reported, "earlier_runs", runs.earlier)
     this = SimpleNamespace(run_id="run-0", run_after=NOON, logical_date=NOON)
     operator.title = "t"
+    for task_id in operator.training_task_ids or ():
+        operator.dag.task_dict.setdefault(task_id, operator)
     return operator.execute({"ti": runs, "dag_run": this, "task": operator, "dag": operator.dag, **context})  # type: ignore[typeddict-item]
 
 
@@ -305,6 +307,18 @@ def test_report_is_of_all_spot_tasks_upstream_unless_told_otherwise(monkeypatch:
     operator.task_group_id = "nowhere"
     with pytest.raises(InvalidSpotRequest, match=r"the task groups of d are \['g'\]"):
         _execute(operator, runs, monkeypatch)
+
+
+def test_task_that_is_not_there_is_no_training_without_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = _dag_of_trainings()
+    operator.training_task_ids = ["g.one", "trian"]
+    monkeypatch.setattr(_reported, "earlier_runs", _Runs({}).earlier)
+
+    with pytest.raises(
+        InvalidSpotRequest,
+        match=r"holds \['trian'\]; the spot tasks of d are \['elsewhere', 'g.one', 'g.two'\]",
+    ):
+        operator.execute({"ti": _Runs({}), "dag_run": None, "task": operator, "dag": operator.dag})  # type: ignore[typeddict-item]
 
 
 def test_report_of_nothing_says_how_to_name_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
