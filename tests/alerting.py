@@ -61,6 +61,14 @@ class NoteNotifier(BaseNotifier):
         told.append({"text": self.text, "channel": self.channel, "context": dict(context)})
 
 
+class PickyNotifier(NoteNotifier):
+    """A notifier that looks for what it needs when it is made."""
+
+    def __init__(self, *, connection: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        raise LookupError(connection)
+
+
 class AsyncNoteNotifier(NoteNotifier):
     """A notifier that can be awaited."""
 

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import BaseNotifier
 from airflow_spot_provider.links.sagemaker import SageMakerTrainingJobLink, SageMakerTuningJobLink
 from airflow_spot_provider.notifications._published import Told, told_by_run, told_by_task
 from airflow_spot_provider.training import InvalidSpotRequest
-from airflow_spot_provider.training.alerts import importable_path, texts_in
+from airflow_spot_provider.training.alerts import importable_path, texts_in, why_not_taken
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -66,13 +66,9 @@ class SpotOutcomeNotifier(BaseNotifier):
                     f"{self.text_field} is given, and is what takes the message; pass message= to write another."
                 ]
             )
-        try:
-            given = {**kwargs, self.text_field: "", **({"subject": ""} if self._gives_subject else {})}
-            inspect.signature(self.notifier).bind(**given)
-        except TypeError as error:
-            raise InvalidSpotRequest(
-                [f"{self.notifier.__name__} does not take these arguments: {error}."]
-            ) from error
+        given = {**kwargs, self.text_field: "", **({"subject": ""} if self._gives_subject else {})}
+        if why := why_not_taken(self.notifier, given):
+            raise InvalidSpotRequest([f"{self.notifier.__name__} does not take these arguments: {why}."])
         if message is not None and not isinstance(message, str):
             raise InvalidSpotRequest([f"message is {message!r}; it takes a Jinja template."])
         _check_templates({**kwargs, "message": message})
@@ -118,7 +114,11 @@ class SpotOutcomeNotifier(BaseNotifier):
 
 def _checked_class(notifier: object) -> type[BaseNotifier]:
     try:
-        found = pkgutil.resolve_name(importable_path(notifier)) if isinstance(notifier, str) else notifier
+        found = (
+            pkgutil.resolve_name(importable_path(notifier, argument="notifier"))
+            if isinstance(notifier, str)
+            else notifier
+        )
     except ValueError as error:
         raise InvalidSpotRequest([f"SpotOutcomeNotifier: {error}"]) from error
     if not (isinstance(found, type) and issubclass(found, BaseNotifier)):
@@ -157,7 +157,9 @@ def _check_templates(arguments: Mapping[str, Any]) -> None:
             try:
                 jinja2.Environment(autoescape=True).parse(text)
             except jinja2.TemplateSyntaxError as error:
-                raise InvalidSpotRequest([f"{name} is no Jinja template: {error}."]) from error
+                raise InvalidSpotRequest(
+                    [f"{name} is no Jinja template: {str(error).rstrip('.')}."]
+                ) from error
 
 
 def _console_url(told: Told) -> str | None:

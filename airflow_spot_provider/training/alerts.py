@@ -120,9 +120,10 @@ def checked_alerts(alerts: object, *, looks_at_checkpoints: bool) -> list[dict[s
     return [condition for alert in alerts for condition in alert.conditions()]
 
 
-def importable_path(notify: object) -> str:
+def importable_path(notify: object, *, argument: str = "notify") -> str:
     """By which path another process can import what is to be called.
 
+    :param argument: what it was given as.
     :raises ValueError: it cannot; the message says what to do.
     """
     if isinstance(notify, str):
@@ -133,23 +134,25 @@ def importable_path(notify: object) -> str:
         path = given  # one of Airflow's own callbacks
     else:
         raise ValueError(
-            f"notify is an object of type {type(notify).__name__}; it takes a notifier's class, a function, or the import path of "
+            f"{argument} is an object of type {type(notify).__name__}; it takes a notifier's class, a function, or the import path of "
             "one, with the arguments in kwargs."
         )
     if path.startswith(_DAG_FILE_MODULES) or "<" in path:
         raise ValueError(
-            f"notify is {path}, which the triggerer cannot import; move it to the top level of a module that it can: in the "
+            f"{argument} is {path}, which the triggerer cannot import; move it to the top level of a module that it can: in the "
             "plugins folder, or in an installed package."
         )
     try:
         found = pkgutil.resolve_name(path)
     except Exception as error:
         raise ValueError(
-            f"notify is {path!r}, which cannot be imported ({type(error).__name__}: {error}); it takes package.module.name, "
-            "and has to be installed here and in the triggerer."
+            f"{argument} is {path!r}, which cannot be imported ({type(error).__name__}: {error}); it takes package.module.name, "
+            "and has to be installed here and where it is called."
         ) from error
     if not callable(found):
-        raise ValueError(f"notify is {path!r}, which is of type {type(found).__name__} and cannot be called.")
+        raise ValueError(
+            f"{argument} is {path!r}, which is of type {type(found).__name__} and cannot be called."
+        )
     return path
 
 
@@ -164,6 +167,33 @@ def takes_context(target: Callable[..., Any]) -> bool:
         or (each.name == RESERVED and each.kind is not inspect.Parameter.POSITIONAL_ONLY)
         for each in parameters
     )
+
+
+def why_not_taken(target: Callable[..., Any], arguments: Mapping[str, Any]) -> str | None:
+    """Why a callable does not take some arguments; None if it does, or does not tell."""
+    try:
+        signature = inspect.signature(target)
+    except ValueError:
+        return None  # something built in
+    try:
+        signature.bind(**arguments)
+        kinds = {each.kind for each in signature.parameters.values()}
+        if isinstance(target, type) and inspect.Parameter.VAR_KEYWORD in kinds:
+            _construct(
+                target, arguments
+            )  # Airflow's notifiers pass on what they do not know, down to a base that refuses it
+    except TypeError as error:
+        return str(error)
+    return None
+
+
+def _construct(target: type, arguments: Mapping[str, Any]) -> None:
+    try:
+        target(**arguments)
+    except TypeError:
+        raise
+    except Exception:  # noqa: BLE001 - about the values, which may be good where and when it is called
+        return
 
 
 def _argument_problems(path: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
@@ -181,14 +211,10 @@ def _argument_problems(path: str, kwargs: Mapping[str, Any]) -> Iterator[str]:
         )
         return
     target = pkgutil.resolve_name(path)
-    try:
-        signature = inspect.signature(target)
-        extra = {RESERVED: None} if not isinstance(target, type) and takes_context(target) else {}
-        signature.bind(**kwargs, **extra)
-    except TypeError as error:
-        yield f"{path} does not take these kwargs: {error}."
-    except ValueError:
-        return  # something built in, which does not tell what it takes
+    extra = {RESERVED: None} if not isinstance(target, type) and takes_context(target) else {}
+    if why := why_not_taken(target, {**kwargs, **extra}):
+        yield f"{path} does not take these kwargs: {why}."
+        return
     yield from _template_problems(kwargs)
 
 
@@ -202,7 +228,7 @@ def _template_problems(kwargs: Mapping[str, Any]) -> Iterator[str]:
         try:
             names = meta.find_undeclared_variables(environment.parse(text)) - set(environment.globals)
         except TemplateSyntaxError as error:
-            yield f"{text!r} is no Jinja template: {error}."
+            yield f"{text!r} is no Jinja template: {str(error).rstrip('.')}."
             continue
         if unknown := sorted(names - known):
             yield f"{text!r} has {', '.join(unknown)}, which an alert does not know; it knows {', '.join(sorted(known))}."

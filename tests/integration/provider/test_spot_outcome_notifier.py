@@ -273,7 +273,8 @@ def test_notifier_that_can_only_be_awaited_is_awaited() -> None:
         (_OnlyAsync, {"colour": "red"}, "unexpected keyword argument 'colour'"),
         (alerting.note_text, {}, "it takes a notifier's class"),
         (alerting.NoteNotifier(text="x"), {}, "it takes a notifier's class"),
-        ("tests.alerting.nothing", {}, "which cannot be imported"),
+        (SnsNotifier, {"target_arn": "a", "mesage": "x"}, "SnsNotifier does not take these arguments: "),
+        ("tests.alerting.nothing", {}, "notifier is 'tests.alerting.nothing', which cannot be imported"),
         ("tests.alerting.note_text", {}, "it takes a notifier's class"),
     ],
 )  # fmt: skip

@@ -99,6 +99,7 @@ def test_one_alert_may_wait_for_several_things() -> None:
         ({"interruptions": 1, "kwargs": {"text": "x", "channel": "#y"}}, "unexpected keyword argument 'channel'"),
         ({"interruptions": 1, "kwargs": {"text": "{{ interuptions }}"}}, "has interuptions, which an alert does not know"),
         ({"interruptions": 1, "kwargs": {"text": "{{ job_name"}}, "is no Jinja template"),
+        ({"notify": alerting.NoteNotifier, "interruptions": 1, "kwargs": {"text": "x", "chanel": "y"}}, "keyword argument 'chanel'"),
         ({"notify": "nowhere.notify"}, "'nowhere.notify', which cannot be imported (ModuleNotFoundError"),
         ({"notify": "tests.alerting.nothing"}, "cannot be imported (AttributeError"),
         ({"notify": "not a path"}, "cannot be imported (ValueError"),
@@ -125,6 +126,13 @@ def test_texts_are_checked_wherever_in_the_arguments_they_are() -> None:
 
 def test_something_built_in_is_taken_as_it_is() -> None:
     assert SpotAlert("builtins.int", interruptions=1).notify == "builtins.int"
+
+
+def test_constructor_that_refuses_values_here_may_take_them_where_it_is_called() -> None:
+    assert SpotAlert(alerting.PickyNotifier, interruptions=1, kwargs={"text": "x", "connection": "elsewhere"})
+
+    with pytest.raises(InvalidSpotRequest, match="keyword argument 'conection'"):
+        SpotAlert(alerting.NoteNotifier, interruptions=1, kwargs={"text": "x", "conection": "elsewhere"})
 
 
 def test_function_of_a_dag_file_is_refused() -> None:
