@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_spot_provider.training import SpotTrainingError
+from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
 
 _DEFAULT_AWS_CONNECTION = "aws_default"
 _S3 = ("s3", "s3a", "s3n")
 _WITHOUT_FOLDERS = (*_S3, "gs", "gcs", "abfs", "abfss", "adl", "az", "oss")
 """Object stores: a key is all there is, and to make a folder may make a bucket."""
+_ONE_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/(?!/)", re.IGNORECASE)
+
+
+def path_problem(path: object) -> str | None:
+    """What is wrong with a path, as far as that can be seen before anything is written; None if nothing is."""
+    if not isinstance(path, str) or not path.strip():
+        return f"path is {path!r}; it takes a folder: a local path, or a URL such as s3://bucket/reports."
+    if _ONE_SLASH.match(path):
+        return f"path is {path!r}, which has one slash after the colon; a URL has two, such as s3://bucket/reports."
+    return None
 
 
 def write_files(files: Mapping[str, bytes], path: str, *, conn_id: str | None = None) -> str:
@@ -23,8 +34,11 @@ def write_files(files: Mapping[str, bytes], path: str, *, conn_id: str | None = 
     :param path: a local folder, or a URL such as ``s3://bucket/reports``.
     :param conn_id: Airflow connection for the path (default: the one in the URL; for S3 ``aws_default``).
     :return: the folder.
+    :raises InvalidSpotRequest: the path is empty, no text or half a URL, as a template can make it.
     :raises SpotTrainingError: it cannot be written there.
     """
+    if problem := path_problem(path):
+        raise InvalidSpotRequest([problem])
     try:
         folder = _folder(path, conn_id)
         for name, content in files.items():

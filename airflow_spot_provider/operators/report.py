@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 from airflow.sdk import Asset, AssetAlias, XComArg
 from airflow.sdk.definitions.asset import AssetRef
 
+from airflow_spot_provider.hooks._folders import path_problem
 from airflow_spot_provider.operators._reported import MOST_RUNS, Reported, runs_of
 from airflow_spot_provider.operators._reported_events import events_of
 from airflow_spot_provider.operators._spot_tasks import (
@@ -200,10 +201,12 @@ class SpotSavingsReportOperator(BaseOperator):
             for name, value in (("task_group_id", self.task_group_id), ("conn_id", self.conn_id))
             if value is not None and not _is_text(value)
         ]
-        if self.path is not None and not isinstance(self.path, XComArg) and not _is_text(self.path):
-            problems.append(
-                f"path is {self.path!r}; it takes a folder: a local path, or a URL such as s3://bucket/reports."
-            )
+        if (
+            self.path is not None
+            and not isinstance(self.path, XComArg)
+            and (problem := path_problem(self.path))
+        ):
+            problems.append(problem)
         if self.path is not None and not self.formats:
             problems.append("path is given and formats is empty; name at least one, or leave path out.")
         if self.on_breach not in get_args(OnBreach):

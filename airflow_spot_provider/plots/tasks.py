@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg, task
 
+from airflow_spot_provider.hooks._folders import path_problem
 from airflow_spot_provider.training import InvalidSpotRequest, comparison
 
 if TYPE_CHECKING:
@@ -130,7 +131,5 @@ def plot_sweep_task(
 
 
 def _check_path(path: object) -> None:
-    if not path:
-        raise InvalidSpotRequest(
-            [f"path is {path!r}; it takes a folder: a local path, or a URL such as s3://bucket/plots."]
-        )
+    if not isinstance(path, XComArg) and (problem := path_problem(path)):
+        raise InvalidSpotRequest([problem])

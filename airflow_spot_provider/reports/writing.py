@@ -71,12 +71,6 @@ def write(
     :raises InvalidSpotRequest: the path is empty or no text, as a template can make it.
     :raises SpotTrainingError: it cannot be written there.
     """
-    if not isinstance(path, str) or not path.strip():
-        raise InvalidSpotRequest(
-            [
-                f"path is {path!r} once its template is rendered; it takes a folder, such as s3://bucket/reports."
-            ]
-        )
     makers = {
         "html": lambda: as_html(report, title=title),
         "markdown": lambda: as_markdown(report, title=title),

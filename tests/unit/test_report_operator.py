@@ -493,7 +493,7 @@ def test_path_that_a_template_made_empty_is_an_error_after_the_report_is_publish
     runs = _Runs({"train": _json()})
     operator = _report(path="{{ params.path }}")
     operator.path = ""
-    with pytest.raises(InvalidSpotRequest, match="path is '' once its template is rendered"):
+    with pytest.raises(InvalidSpotRequest, match="path is ''; it takes a folder"):
         _execute(operator, runs, monkeypatch)
     assert runs.pushed["return_value"]["jobs"] == 1
 
@@ -563,6 +563,7 @@ def test_breach_skips_or_warns_when_asked(monkeypatch: pytest.MonkeyPatch) -> No
         ({"conn_id": 5}, "conn_id is 5"),
         ({"path": 5}, "path is 5"),
         ({"path": " "}, "path is ' '"),
+        ({"path": "s3:/bucket/{{ run_id }}"}, "has one slash after the colon"),
         ({"path": "reports", "formats": []}, "formats is empty"),
         ({"since": timedelta(0)}, "above 0"),
         ({"since": timedelta.max}, "at most 36,500 days"),
