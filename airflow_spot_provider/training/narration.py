@@ -103,7 +103,7 @@ def money_sentence(cost: Cost | None) -> str:
 
 def money(amount: float, currency: str) -> str:
     """An amount as a person says it: ``2.03 USD``; small ones with as many digits as it takes to see one."""
-    return f"{amount:,.2f} {currency}" if amount == 0 or abs(amount) >= 0.01 else f"{amount:.2g} {currency}"
+    return f"{amount:,.2f} {currency}" if amount == 0 or abs(amount) >= 0.1 else f"{amount:.2g} {currency}"
 
 
 def duration(seconds: float) -> str:

@@ -37,6 +37,10 @@ class Thresholds:
             for name, value, wanted, least, most in numbers
             if value is not None and not _fits(value, least, most, whole=name == "max_interruptions")
         ]
+        if not problems and self.min_savings_percent is not None and 0 < self.min_savings_percent < 1:
+            problems.append(
+                f"min_savings_percent is {self.min_savings_percent!r}, less than one percent; for half of the cost say 50."
+            )
         if problems:
             raise InvalidSpotRequest(problems)
 
@@ -54,8 +58,8 @@ class Thresholds:
             )
         if self.max_interruptions is not None and sums["interruptions"] > self.max_interruptions:
             found.append(
-                f"There were {sums['interruptions']} interruptions, more than max_interruptions={self.max_interruptions}: another "
-                "instance type or region may have more spot capacity."
+                f"Interruptions: {sums['interruptions']}, more than max_interruptions={self.max_interruptions}. Another instance type or region "
+                "may have more spot capacity."
             )
         if self.max_cost is not None:
             found += [

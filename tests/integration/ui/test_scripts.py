@@ -92,6 +92,15 @@ def test_durations_are_told_as_a_person_says_them(open_page: Open) -> None:
     }
 
 
+@pytest.mark.parametrize("value", [67.25, 66.75, 67.35, -67.25, 0.25, 12.5, 99.95, 0.0])
+def test_percentage_is_the_same_on_the_page_as_in_the_log(open_page: Open, value: float) -> None:
+    told = open_page("").evaluate(
+        "async (value) => (await import('./static/format.js')).percent(value)", value
+    )
+
+    assert told == f"{value:.1f}%".replace("-", "\u2212")
+
+
 def test_days_of_utc_are_told_with_their_hour_elsewhere(open_page: Open, metadata: Metadata) -> None:
     published = jobs.published(jobs.training(), created=ago(days=6))
     metadata.publish(DAG, RUN, TASK, state="deferred", when=ago(hours=1), **published)

@@ -306,7 +306,7 @@ def test_thresholds_that_are_not_kept_are_told_with_the_figure() -> None:
 
     assert [breach.split(",")[0] for breach in breaches] == [
         "Savings are 10.0%",
-        "There were 7 interruptions",
+        "Interruptions: 7",
         "The cost is 0.09 USD (prices of 2026-11-01)",
     ]
 
@@ -333,6 +333,7 @@ def test_what_no_threshold_can_judge_is_said() -> None:
     "wrong",
     [
         {"min_savings_percent": 101},
+        {"min_savings_percent": 0.5},
         {"min_savings_percent": float("nan")},
         {"max_interruptions": -1},
         {"max_interruptions": 1.5},
