@@ -82,6 +82,10 @@ def model_asset(name: str, *, uri: str | None = None, group: str = MODEL_GROUP, 
             problems.append(
                 f"{what} is {given!r}, a template; an asset's is fixed. Each training's own model is told by the asset's event."
             )
+    if "extra" in extra:
+        problems.append(
+            "extra is given; what is to be kept with the asset are arguments of their own, such as owner='ml'."
+        )
     try:
         json.dumps(extra, allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -194,7 +194,7 @@ class SpotSavingsReportOperator(BaseOperator):
         problems += _list_problems(
             "training_task_ids", self.training_task_ids, _is_task_id, "ids of tasks, which are no templates"
         )
-        problems += _list_problems("assets", self.assets, _is_asset, "assets")
+        problems += _list_problems("assets", self.assets, _is_asset, "assets, such as model_asset('churn')")
         problems += self._period_problems()
         problems += [
             f"{name} is {value!r}; it takes an id."

@@ -113,6 +113,7 @@ def test_event_of_somebody_else_tells_of_no_training(extra: Any) -> None:
         ({"name": "m", "group": 5}, "group must be a string"),
         ({"name": "m", "loss": float("nan")}, "no plain JSON"),
         ({"name": "m", "owner": object()}, "no plain JSON"),
+        ({"name": "m", "extra": {"owner": "ml"}}, "arguments of their own"),
     ],
 )
 def test_model_asset_that_airflow_would_not_take_or_that_changes_is_refused(

@@ -88,7 +88,7 @@ def test_run_is_summed_by_instances_and_by_currency() -> None:
         (
             "Saved 60.0%: 2,000 instance-s billed of 5,000 instance-s trained (not known of 1 job). "
             "It cost 0.05 USD instead of 0.10 USD (prices of 2026-11-21). "
-            "It cost 0.08 EUR instead of 0.42 EUR (prices of 2026-11-20). What 1 task cost is not known."
+            "It cost 0.083 EUR instead of 0.42 EUR (prices of 2026-11-20). What 1 task cost is not known."
         ),
         "e has published nothing.",
     ]
