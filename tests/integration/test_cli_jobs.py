@@ -640,8 +640,31 @@ def test_without_credentials_nobody_waits(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     assert run() == 1
     said = capsys.readouterr().err
-    assert "Unable to locate credentials. Give --conn-id or --profile" in said
+    assert "Unable to locate credentials. Give those of AWS_ACCESS_KEY_ID" in said
     assert "again in" not in said
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], ["You must specify a region. Give --region, or a --profile that has one"]),
+        (["--region", REGION], ["Unable to locate credentials. Give", "AWS_ACCESS_KEY_ID", "--profile"]),
+    ],
+)
+def test_what_switches_the_connection_off_is_not_answered_with_a_connection(
+    arguments: list[str], said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "PROFILE", "REGION", "DEFAULT_REGION"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://key:secret@/?region_name=us-east-1")
+    assert main(["jobs", "--endpoint-url", "http://localhost:1234", *arguments]) == 1
+    told = capsys.readouterr().err
+    assert all(each in told for each in [*said, "--endpoint-url stands instead of a connection"])
+    assert "--conn-id" not in told
 
 
 def test_standard_output_is_json_and_nothing_else(account: Account) -> None:

@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conn-id", help="Airflow connection to AWS (default: aws_default, or what boto3 finds without it)"
     )
-    parser.add_argument("--region", help="AWS region of the jobs (default: the connection's)")
+    parser.add_argument("--region", help="AWS region of the jobs (default: the connection's, or the profile's)")
     parser.add_argument("--profile", help="AWS profile to take credentials from, instead of a connection")
-    parser.add_argument("--endpoint-url", help="another AWS, such as a local emulator")
+    parser.add_argument("--endpoint-url", help="another AWS, such as a local emulator, instead of a connection")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from airflow_spot_provider.cli.terminal import clean, is_looked_at, rich_table, 
 
 DONE, NOT_DONE, WRONG_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
 _UNSAID = timedelta(hours=24)
+_CREDENTIALS = "those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or of --profile"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,14 +50,17 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return DONE if arguments.watch else INTERRUPTED
     except (ClientError, BotoCoreError, AirflowException, NoConnection, NoDatabase, ValueError) as error:
-        _warn(_explained(error))
+        _warn(_explained(error, arguments))
         return NOT_DONE
     return DONE
 
 
 def _conflict(arguments: argparse.Namespace) -> str | None:
     if arguments.conn_id and (arguments.profile or arguments.endpoint_url):
-        return "--conn-id names a connection, which has credentials and endpoint: give it, or --profile and --endpoint-url."
+        return (
+            "--conn-id names a connection, which has credentials and endpoint; --profile and --endpoint-url are used instead of one: "
+            f"give one or the other. With --endpoint-url credentials are {_CREDENTIALS}."
+        )
     if arguments.watch and arguments.json:
         return "--watch is for a person who looks on, --json for a program: give one of the two."
     if arguments.yes and not arguments.stop_orphans:
@@ -117,7 +121,7 @@ def _another(arguments: argparse.Namespace, looks: Looks) -> Seen | None:
     except (ClientError, BotoCoreError) as error:
         if not is_worth_a_retry(error):
             raise
-        _warn(f"{_explained(error)} Looking again in {arguments.every:g} s.")
+        _warn(f"{_explained(error, arguments)} Looking again in {arguments.every:g} s.")
         return None
 
 
@@ -126,11 +130,18 @@ def _summary(seen: Seen, every: float) -> str:
     return f"{running} in progress at {seen.now:%H:%M:%S} UTC; again every {every:g} s, Ctrl-C ends."
 
 
-def _explained(error: BaseException) -> str:
+def _explained(error: BaseException, arguments: argparse.Namespace) -> str:
     """What to do about an error of AWS, or of Airflow."""
+    given = {"--profile": arguments.profile, "--endpoint-url": arguments.endpoint_url}
+    instead = " and ".join(option for option, value in given.items() if value)
+    no_connection = f"{instead} stands instead of a connection" if instead else ""
     if isinstance(error, NoRegionError):
+        if instead:
+            return f"{error} Give --region, or a --profile that has one: {no_connection}."
         return f"{error} Give --region, or a connection or --profile that has one."
     if isinstance(error, NoCredentialsError):
+        if instead:
+            return f"{error}. Give {_CREDENTIALS}: {no_connection}."
         return f"{error}. Give --conn-id or --profile, or log in to AWS."
     if is_denied(error):
         return (
