@@ -10,8 +10,9 @@ from typing import Any
 from airflow_spot_provider.emulator.clock import Clock
 from airflow_spot_provider.emulator.control.calls import CallLog, called
 from airflow_spot_provider.emulator.control.faults import Faults
-from airflow_spot_provider.emulator.wire.errors import error_answer
+from airflow_spot_provider.emulator.wire.errors import error_answer, service_of
 from airflow_spot_provider.emulator.wire.protocol import Answer, JsonService, caller_of, respond
+from airflow_spot_provider.emulator.wire.regions import is_known
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,10 @@ class Front:
     def _answer(self, environ: Any, operation: str, start_response: Any) -> Iterable[bytes]:
         prefix = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[0]
         service = self._services.get(prefix)
+        region = caller_of(environ)[1]
+        if not is_known(service_of(environ), region):
+            message = f"The region {region!r} is none that {service_of(environ)} is in: name one of AWS's, such as 'us-east-1'."
+            return respond(error_answer(environ, "ValidationException", message, 400), start_response)
         try:
             if service is not None and service.answers(operation):
                 answer = service.answer(operation, environ)

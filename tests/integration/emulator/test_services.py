@@ -16,6 +16,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from airflow_spot_provider.aws.errors import is_worth_a_retry
 from airflow_spot_provider.emulator import SageMakerEmulator
 from tests.integration.emulator.conftest import Jobs, until
 
@@ -332,6 +333,28 @@ def test_operation_that_is_not_there_is_named_in_an_error_of_aws(
     error = _refused(getattr(account(service), method), **parameters)
     assert error["Error"]["Code"] == code
     assert name in error["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters"),
+    [
+        ("sagemaker", "search", {"Resource": "TrainingJob"}),
+        ("sagemaker", "list_training_jobs", {}),
+        ("sagemaker", "list_models", {}),
+        ("sqs", "list_queues", {}),
+        ("ec2", "describe_regions", {}),
+        ("cloudwatch", "list_metrics", {}),
+    ],
+)
+def test_region_that_there_is_not_is_named_in_an_error_that_nobody_repeats(
+    emulator: SageMakerEmulator, service: str, operation: str, parameters: dict[str, Any]
+) -> None:
+    client = emulator.client(service, region_name="eu-nope-9")
+    with pytest.raises(ClientError, match=rf"eu-nope-9.*{service}.*us-east-1") as refused:
+        getattr(client, operation)(**parameters)
+    answer = refused.value.response["ResponseMetadata"]
+    assert (answer["HTTPStatusCode"], answer["RetryAttempts"]) == (400, 0)
+    assert not is_worth_a_retry(refused.value)
 
 
 def test_errors_of_motos_own_pass_as_they_are(account: Any) -> None:
