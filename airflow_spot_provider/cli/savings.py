@@ -96,7 +96,8 @@ def _show(arguments: argparse.Namespace, sums: Sequence[Sum], total: Sum) -> Non
     rows += _rows("total", total, style="bold")
     show(columns, rows)
     say(
-        f"Of {total.tasks:,} tasks that published something since {arguments.since:%Y-%m-%d %H:%M} UTC; Jobs are those that ended."
+        f"Of {total.tasks:,} {'task' if total.tasks == 1 else 'tasks'} that published something since "
+        f"{arguments.since:%Y-%m-%d %H:%M} UTC; Jobs are those that ended, and Interruptions and Waited are theirs."
     )
     if total.no_price:
         jobs = "1 job" if total.no_price == 1 else f"{total.no_price:,} jobs"

@@ -58,8 +58,8 @@ class Sum:
     :param group: what they have in common.
     :param tasks: how many tasks.
     :param savings: of their jobs that have ended.
-    :param interruptions: how often they were interrupted.
-    :param waiting_seconds: how long they were without an instance.
+    :param interruptions: how often those that have ended were interrupted.
+    :param waiting_seconds: how long those were without an instance.
     :param money: by currency.
     :param no_price: how many jobs with a figure have no price.
     :param outcomes: how many tasks ended how; ``unknown`` are those that were killed before they heard of it.
@@ -221,10 +221,10 @@ def _add(sums: dict[tuple[str, ...], Sum], row: Sequence[Any], names: int) -> No
     total = sums.setdefault(group, Sum(group))
     total.tasks += tasks
     total.savings += Savings(float(trained or 0), float(billed or 0), int(jobs or 0), int(unknown or 0))
-    total.interruptions += int(interruptions or 0)
-    total.waiting_seconds += float(waiting or 0)
     total.no_price += int(no_price or 0)
-    if ended_as is not None:
+    if ended_as is not None:  # what a job that runs has waited so far belongs to no figure yet
+        total.interruptions += int(interruptions or 0)
+        total.waiting_seconds += float(waiting or 0)
         total.outcomes[str(ended_as)] = total.outcomes.get(str(ended_as), 0) + tasks
     if cost is not None and currency is not None:
         own = Cost(float(cost), float(on_demand or 0), str(currency), str(price_date or ""))

@@ -112,6 +112,24 @@ def test_table_has_a_line_for_each_currency_and_a_total(capsys: pytest.CaptureFi
     assert "Of 1 job no price is known" in lines[-1]
 
 
+def test_a_job_that_runs_adds_nothing_but_its_task(
+    metadata: Metadata, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata.add_dags("churn")
+    metadata.add_run("churn", "r1", run_after=ago(hours=1))
+    runs = published(jobs.interrupted(), created=ago(hours=1))
+    assert (runs["spot_progress"]["interruptions"], runs["spot_progress"]["waiting_seconds"] > 0) == (1, True)
+    metadata.publish("churn", "r1", "runs", when=ago(minutes=1), state="deferred", **runs)
+    answer = told(capsys)
+    for figures in (*answer["groups"], answer["total"]):
+        assert (figures["tasks"], figures["jobs"], figures["outcomes"]) == (1, 0, {})
+        assert (figures["interruptions"], figures["waiting_seconds"]) == (0, 0)
+    assert main(["savings"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Of 1 task that published something since")
+    assert last.endswith("Jobs are those that ended, and Interruptions and Waited are theirs.")
+
+
 @pytest.mark.usefixtures("metadata")
 def test_where_nothing_was_published_it_says_so_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["savings", "--dag", "churn\x1b[2J", "--since", "1h"]) == 0
