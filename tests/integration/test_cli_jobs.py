@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -525,6 +526,9 @@ def test_watching_looks_again_until_it_is_interrupted(
     said = capsys.readouterr().out
     assert slept == [7.0, 7.0]
     assert said.count("churn.train") == 2
+    assert (
+        len(re.findall(r"^1 in progress at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\.$", said, re.MULTILINE)) == 2
+    )
     assert said.index("deferred") < said.index("ORPHAN (failed)")
 
 
@@ -567,6 +571,7 @@ def test_ctrl_c_at_the_question_stops_nothing(
         (["--conn-id", "other"], "--conn-id names a connection"),
         (["--watch", "--json"], "give one of the two"),
         (["--yes"], "--stop-orphans"),
+        (["--every", "5"], "--watch"),
     ],
 )
 def test_arguments_that_contradict_are_refused(

@@ -10,6 +10,7 @@ EPILOG = (
     "Exit status: 0 told, and all that was asked for is stopped or needs no stop; 1 AWS or Airflow's metadata database cannot be asked, or "
     "a job could not be stopped; 2 wrong arguments, or nobody there to confirm."
 )
+EVERY_SECONDS = 10.0
 _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 2.0, 3600.0
 
 
@@ -33,17 +34,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every",
         type=_interval,
-        default=10.0,
         metavar="SECONDS",
-        help="with --watch: how often (default: %(default)g)",
+        help=f"with --watch: how often (default: {EVERY_SECONDS:g})",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON list")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON list; with --stop-orphans, of the orphans"
+    )
     parser.add_argument(
         "--conn-id", help="Airflow connection to AWS (default: aws_default, or what boto3 finds without it)"
     )
-    parser.add_argument("--region", help="AWS region of the jobs (default: the connection's, or the profile's)")
+    parser.add_argument(
+        "--region", help="AWS region of the jobs (default: the connection's, or the profile's)"
+    )
     parser.add_argument("--profile", help="AWS profile to take credentials from, instead of a connection")
-    parser.add_argument("--endpoint-url", help="another AWS, such as a local emulator, instead of a connection")
+    parser.add_argument(
+        "--endpoint-url", help="another AWS, such as a local emulator, instead of a connection"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from airflow_spot_provider.aws.errors import is_denied, is_worth_a_retry
 from airflow_spot_provider.cli.database import NoDatabase
+from airflow_spot_provider.cli.jobs.arguments import EVERY_SECONDS
 from airflow_spot_provider.cli.jobs.connection import HookOfACommand, NoConnection
 from airflow_spot_provider.cli.jobs.looking import Looks, Seen
 from airflow_spot_provider.cli.jobs.standing import Standing
@@ -63,6 +64,8 @@ def _conflict(arguments: argparse.Namespace) -> str | None:
         )
     if arguments.watch and arguments.json:
         return "--watch is for a person who looks on, --json for a program: give one of the two."
+    if arguments.every is not None and not arguments.watch:
+        return "--every says how often --watch looks again: give both."
     if arguments.yes and not arguments.stop_orphans:
         return "--yes answers what --stop-orphans asks: give both."
     return None
@@ -91,14 +94,16 @@ def _sentences(arguments: argparse.Namespace, seen: Seen, looks: Looks, hook: Ho
 
 def _watch(arguments: argparse.Namespace, looks: Looks, hook: HookOfACommand) -> int:
     """Look again and again; where AWS cannot be asked once, it may the next time."""
+    every: float = EVERY_SECONDS if arguments.every is None else arguments.every
     seen: Seen | None = looks.all(ended_since=_ended_since(arguments))
     if not is_looked_at():
         while True:
             if seen is not None:
+                say(f"{_in_progress(seen)}.")
                 _tell(arguments, seen, looks, hook)
                 say("")
-            time.sleep(arguments.every)
-            seen = _another(arguments, looks)
+            time.sleep(every)
+            seen = _another(arguments, looks, every)
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
@@ -107,27 +112,31 @@ def _watch(arguments: argparse.Namespace, looks: Looks, hook: HookOfACommand) ->
         while True:
             if seen is not None:
                 # What there is to say comes first: a table may be longer than the terminal.
-                above = [_summary(seen, arguments.every), *_sentences(arguments, seen, looks, hook)]
+                above = [_summary(seen, every), *_sentences(arguments, seen, looks, hook)]
                 table = rich_table(COLUMNS, [row_of(each, seen.now) for each in seen.jobs])
                 live.update(Group(*(Text(clean(line)) for line in above), table), refresh=True)
-            time.sleep(arguments.every)
-            seen = _another(arguments, looks)
+            time.sleep(every)
+            seen = _another(arguments, looks, every)
 
 
-def _another(arguments: argparse.Namespace, looks: Looks) -> Seen | None:
+def _another(arguments: argparse.Namespace, looks: Looks, every: float) -> Seen | None:
     """Another look; None where AWS cannot be asked just now."""
     try:
         return looks.all(ended_since=_ended_since(arguments))
     except (ClientError, BotoCoreError) as error:
         if not is_worth_a_retry(error):
             raise
-        _warn(f"{_explained(error, arguments)} Looking again in {arguments.every:g} s.")
+        _warn(f"{_explained(error, arguments)} Looking again in {every:g} s.")
         return None
 
 
 def _summary(seen: Seen, every: float) -> str:
+    return f"{_in_progress(seen)}; again every {every:g} s, Ctrl-C ends."
+
+
+def _in_progress(seen: Seen) -> str:
     running = len(seen.jobs) - len(seen.of(Standing.ENDED))
-    return f"{running} in progress at {seen.now:%H:%M:%S} UTC; again every {every:g} s, Ctrl-C ends."
+    return f"{running} in progress at {seen.now:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _explained(error: BaseException, arguments: argparse.Namespace) -> str:

@@ -54,12 +54,12 @@ def stop_orphans(looks: Looks, hook: SageMakerSpotHook, *, sure: bool, as_json: 
         return 0
     if not as_json:
         show(COLUMNS, [row_of(each, seen.now) for each in orphans])
-    if not sure and not _is_somebody_there():
-        warn("Nobody is there to confirm: look at the list, then give --yes. Nothing was stopped.")
-        return 2
-    if not sure and not _is_confirmed(orphans):
-        warn("Nothing was stopped.")
-        return 0
+    if not sure and (refused := _refusal(orphans)) is not None:
+        status, why = refused
+        if as_json:
+            say_json([json_of(each, seen.now) for each in orphans])
+        warn(why)
+        return status
     became: list[tuple[JudgedJob, Stopped]] = []
     for each in orphans:
         became.append((each, stopped := _stop(each, looks, hook)))
@@ -72,6 +72,13 @@ def stop_orphans(looks: Looks, hook: SageMakerSpotHook, *, sure: bool, as_json: 
         ]
         say_json(told)
     return 1 if any(stopped.result == "failed" for _, stopped in became) else 0
+
+
+def _refusal(orphans: list[JudgedJob]) -> tuple[int, str] | None:
+    """Ask the person who is there: the exit status, and why nothing is stopped; None after a yes."""
+    if not _is_somebody_there():
+        return 2, "Nobody is there to confirm: look at the list, then give --yes. Nothing was stopped."
+    return None if _is_confirmed(orphans) else (0, "Nothing was stopped.")
 
 
 def _is_somebody_there() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +56,23 @@ def test_without_a_terminal_to_ask_at_nothing_is_stopped(
     monkeypatch.setattr(stopping, "stop_unless_taken_over", None)
     assert stopping.stop_orphans(_Looks(), _Hook(), sure=False, as_json=False, warn=print) == 2  # type: ignore[arg-type]
     assert "Nothing was stopped." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("answer", "status"), [(None, 2), ("no\n", 0)])
+def test_the_list_is_json_too_where_nothing_is_stopped(
+    answer: str | None, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stdin = io.StringIO(answer or "")
+    monkeypatch.setattr(stdin, "isatty", lambda: answer is not None)
+    monkeypatch.setattr("sys.stdin", stdin)
+    monkeypatch.setattr(stopping, "stop_unless_taken_over", None)
+    warned: list[str] = []
+    assert stopping.stop_orphans(_Looks(), _Hook(), sure=False, as_json=True, warn=warned.append) == status  # type: ignore[arg-type]
+    told = json.loads(capsys.readouterr().out)
+    assert [(each["job_name"], each["standing"]) for each in told] == [
+        ("one", "orphan"), ("two", "orphan"), ("three", "orphan"),
+    ]  # fmt: skip
+    assert warned[0].endswith("Nothing was stopped.")
 
 
 def test_database_that_goes_away_meanwhile_leaves_nothing_untold(
