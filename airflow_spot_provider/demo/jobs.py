@@ -28,9 +28,11 @@ class Jobs:
     """The training jobs at the emulator, asked as anyone asks SageMaker.
 
     :param emulator: the local SageMaker.
+    :param run_id: the DAG run that is told about; jobs of others say theirs.
     """
 
-    def __init__(self, emulator: SageMakerEmulator) -> None:
+    def __init__(self, emulator: SageMakerEmulator, run_id: str) -> None:
+        self._run_id = run_id
         self._sagemaker = emulator.client("sagemaker")
         self._labels: dict[str, str] = {}
         self._ended: dict[str, Timeline] = {}
@@ -66,6 +68,8 @@ class Jobs:
             task = f"{task} [{index}]"
         if lifecycle := tags.get("emulator:lifecycle"):
             task = f"{task}, {lifecycle}"
+        if (run := tags.get("airflow-spot:run-id", self._run_id)) != self._run_id:
+            task = f"{task} of {run}"
         return task if task not in self._labels.values() else f"{task}, {name}"
 
 

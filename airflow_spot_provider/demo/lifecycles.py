@@ -13,6 +13,7 @@ from airflow_spot_provider.demo.jobs import COLOURS
 from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.training import SpotTrainingResult, Timeline
+from airflow_spot_provider.training.narration import money
 
 DAG_ID = "spot_training_branching"
 LIFECYCLES = {
@@ -38,6 +39,9 @@ class Row:
     statuses: list[str]
     model_artifact: str | None
     metrics: dict[str, float]
+    cost: float | None
+    on_demand_cost: float | None
+    currency: str | None
 
 
 def tell_lifecycles(
@@ -77,6 +81,9 @@ def _row(emulator: SageMakerEmulator, airflow: LocalAirflow, run_id: str, lifecy
         statuses=[str(entry.status) for entry in Timeline.of(description).transitions],
         model_artifact=result.model_artifacts,
         metrics=result.metrics,
+        cost=result.cost,
+        on_demand_cost=result.on_demand_cost,
+        currency=result.currency,
     )
 
 
@@ -84,7 +91,7 @@ def _show(console: Console, rows: list[Row]) -> None:
     table = Table(title="Four lifecycles of managed spot training")
     for heading in ("Lifecycle", "Outcome", "Branch taken"):
         table.add_column(heading, overflow="fold")  # in a narrow terminal no name is cut off
-    for heading in ("Interruptions", "Trained", "Billed", "Savings"):
+    for heading in ("Interruptions", "Trained", "Billed", "Savings", "Cost", "On demand"):
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(
@@ -97,5 +104,9 @@ def _show(console: Console, rows: list[Row]) -> None:
                 for seconds in (row.training_seconds, row.billable_seconds)
             ),
             "not known" if row.savings_percent is None else f"{row.savings_percent:.1f}%",
+            *(
+                "not known" if amount is None else money(amount, row.currency or "")
+                for amount in (row.cost, row.on_demand_cost)
+            ),
         )
     console.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,12 +14,19 @@ from rich.text import Text
 from airflow_spot_provider.demo.jobs import COLOURS
 from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from airflow_spot_provider.emulator import SageMakerEmulator
-from airflow_spot_provider.training import SpotTrainingResult
+from airflow_spot_provider.reports.sentences import headline_of, trend_sentence
+from airflow_spot_provider.training import Cost, SpotTrainingResult
+from airflow_spot_provider.training.narration import money
 
 REPORT = "report"
 """The id of the task whose XCom sums a DAG run up."""
 _TUNING_JOB = ":hyper-parameter-tuning-job/"
-_COLUMNS = ("Training job", "Outcome", "Metrics", "Interruptions", "Trained", "Billed", "Savings")
+_COLUMNS = (
+    *("Training job", "Outcome", "Metrics"),
+    *("Interruptions", "Trained", "Billed", "Savings", "Cost", "On demand"),
+)
+_LONGEST_MEMBER = 200
+_OF_A_SAVINGS_REPORT = frozenset({"jobs", "money", "outcomes", "trend", "runs", "waiting_seconds"})
 
 
 def tell_results(
@@ -34,13 +42,14 @@ def tell_results(
             # A task that passes a result on (the best, a join) publishes it once more.
             results.setdefault(result.job_name, result)
     report = airflow.xcom(dag_id, run_id, REPORT)
-    table = Table(title=f"Training jobs of {dag_id}")
+    table = Table(title=f"Training jobs of {dag_id}, run {run_id}")
     for number, heading in enumerate(_COLUMNS):
         table.add_column(heading, overflow="fold", justify="right" if number > 2 else "left")
     for result in results.values():
         table.add_row(*_cells(result))
     console.print(table)
-    console.print("Report:", report)
+    for line in report_lines(report, run_id):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     return {
         "state": airflow.run_state(dag_id, run_id),
         "results": [result.to_json() for result in results.values()],
@@ -56,6 +65,41 @@ def _cells(result: SpotTrainingResult) -> Iterator[str | Text]:
     for seconds in (result.training_seconds, result.billable_seconds):
         yield "-" if seconds is None else f"{seconds:,} s"
     yield "not known" if result.savings_percent is None else f"{result.savings_percent:.1f}%"
+    yield from costs_of(result.known_cost)
+
+
+def costs_of(cost: Cost | None) -> tuple[str, str]:
+    """What a job cost, and what it would have cost on demand."""
+    if cost is None:
+        return "not known", "not known"
+    return money(cost.amount, cost.currency), money(cost.on_demand, cost.currency)
+
+
+def report_lines(report: Any, run_id: str) -> list[str]:
+    """What a report task published, in a few lines: the whole of it is in the figures' file.
+
+    :param report: that of :class:`SpotSavingsReportOperator`, or a DAG's own.
+    :param run_id: the run whose jobs were told above it.
+    """
+    if not isinstance(report, dict):
+        return [] if report is None else [f"Report: {_clipped(report)}"]
+    if not report.keys() >= _OF_A_SAVINGS_REPORT:
+        return ["Report:", *(f"  {name}: {_clipped(member)}" for name, member in report.items())]
+    lines = [f"Report: {headline_of(report)}"]
+    lines.append(f"Outcomes: {', '.join(f'{number} {name}' for name, number in report['outcomes'].items())}.")
+    if trend := trend_sentence(report["trend"]):
+        lines.append(trend)
+    runs = [run["run_id"] for run in report["runs"]]
+    if len(runs) > 1:
+        lines.append(
+            f"The report is of {len(runs)} runs ({', '.join(runs)}); the table has the jobs of {run_id}."
+        )
+    return lines
+
+
+def _clipped(member: Any) -> str:
+    told = member if isinstance(member, str) else json.dumps(member, default=str)
+    return told if len(told) <= _LONGEST_MEMBER else f"{told[:_LONGEST_MEMBER]} ..."
 
 
 def _xcoms(airflow: LocalAirflow, dag_id: str, run_id: str) -> Iterator[dict[str, Any]]:

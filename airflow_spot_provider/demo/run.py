@@ -94,7 +94,7 @@ def _run_dag(console: Console, emulator: SageMakerEmulator, airflow: LocalAirflo
     run_id = f"demo-{int(time.time())}"
     airflow.trigger(dag_id, run_id)
     console.print(f"Triggered {dag_id}, run {run_id}")
-    jobs = Jobs(emulator)
+    jobs = Jobs(emulator, run_id)
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4) as live:
             for timelines in _until_over(airflow, dag_id, run_id, jobs):

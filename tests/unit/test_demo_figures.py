@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import re
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from airflow_spot_provider.demo.local_airflow import XComEntry
-from airflow_spot_provider.demo.published import tell_results
+from airflow_spot_provider.demo.published import report_lines, tell_results
 from airflow_spot_provider.training import Outcome, SpotTrainingResult
+from airflow_spot_provider.training.money import Price
+from airflow_spot_provider.training.report import report_of
+from airflow_spot_provider.training.reported import Member, Run
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
 REPORT = {"savings_percent": 50.0, "jobs": 3}
@@ -107,3 +112,49 @@ def test_training_jobs_of_a_tuning_job_are_described_one_by_one() -> None:
 @pytest.mark.parametrize("value", [{"job_arn": f"{ARN}:processing-job/p"}, ["job_arn"], "job_arn", None])
 def test_xcoms_of_others_are_passed_over(value: Any) -> None:
     assert figures_of(StandIn({XComEntry("other", -1, "return_value"): value}))["results"] == []
+
+
+def test_table_tells_what_each_job_cost_and_would_have_cost() -> None:
+    on_spot = SpotTrainingResult.from_json({**a_result("a"), "managed_spot": True})
+    priced = on_spot.priced(Price(3.6, "USD", "2026-11-21"))
+    xcoms = {
+        XComEntry("train", 0, "return_value"): priced.to_json(),
+        XComEntry("train", 1, "return_value"): a_result("b"),
+    }
+    console = Console(record=True, width=130, file=io.StringIO())
+    arguments: Any = (StandIn({}), StandIn(xcoms))
+    tell_results(console, *arguments, "dag", "run-7")
+
+    said = console.export_text()
+    assert "Training jobs of dag, run run-7" in said
+    rows = [[cell.strip() for cell in re.split("[│|]", line)[1:-1]] for line in said.splitlines()]
+    told = {row[0]: row[-2:] for row in rows if row}
+    assert told["a"] == ["0.05 USD", "0.10 USD"]
+    assert told["b"] == ["not known", "not known"]
+
+
+def test_savings_report_is_told_in_sentences_with_the_runs_that_it_is_of() -> None:
+    runs = [
+        Run(run_id, None, (Member(run_id, "train", SpotTrainingResult.from_json(a_result(name))),))
+        for run_id, name in (("demo-1", "a"), ("scheduled__1", "b"))
+    ]
+    lines = report_lines(report_of(runs), "demo-1")
+
+    assert lines[0].startswith("Report: Saved 50.0% over 2 training jobs. Cost: ")
+    assert lines[1] == "Outcomes: 2 Completed."
+    assert lines[2].startswith("Against scheduled__1: ")
+    assert lines[3] == "The report is of 2 runs (demo-1, scheduled__1); the table has the jobs of demo-1."
+    assert len(report_lines(report_of(runs[:1]), "demo-1")) == 2
+
+
+@pytest.mark.parametrize(
+    ("report", "lines"),
+    [
+        (None, []),
+        ("fine", ["Report: fine"]),
+        ({"best": {"job_name": "a"}, "jobs": 3}, ["Report:", '  best: {"job_name": "a"}', "  jobs: 3"]),
+        ({"long": "x" * 1000}, ["Report:", f"  long: {'x' * 200} ..."]),
+    ],
+)
+def test_report_of_a_dag_s_own_is_told_a_line_a_member(report: Any, lines: list[str]) -> None:
+    assert report_lines(report, "demo-1") == lines
