@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 import time
@@ -65,7 +66,14 @@ def run_demo(dag_id: str, *, dags: Path, build: Path, output: Path, keep: bool) 
                 output.write_text(json.dumps(figures, indent=2) + "\n")
                 console.print(f"The figures are in {os.path.relpath(output)}.", soft_wrap=True)
                 if keep:
-                    _wait_for_interrupt(console, f"{airflow.url}/dags/{dag_id}", emulator.endpoint_url)
+                    for line in where_to_look(
+                        f"{airflow.url}/dags/{dag_id}",
+                        emulator.endpoint_url,
+                        AIRFLOW_HOME=str(airflow.home),
+                        AIRFLOW_CONN_AWS_DEFAULT=emulator.airflow_connection(),
+                    ):
+                        console.print(line, markup=False, highlight=False, soft_wrap=True)
+                    _wait_for_interrupt()
                 else:
                     console.print(f"The Airflow UI was at {airflow.url}.", soft_wrap=True)
     except KeyboardInterrupt:
@@ -129,12 +137,25 @@ def _until_over(
     yield jobs.timelines()
 
 
-def _wait_for_interrupt(console: Console, dag_url: str, endpoint_url: str) -> None:
-    console.print(
-        f"Airflow is up at {dag_url} and the local SageMaker at {endpoint_url}/_emulator/. "
-        "Ctrl-C stops both.",
-        soft_wrap=True,
+def where_to_look(dag_url: str, endpoint_url: str, **environment: str) -> list[str]:
+    """Where the kept demo is, for a browser and for another terminal.
+
+    :param environment: the variables with which ``airflow-spot jobs`` and ``airflow-spot savings`` find it.
+    """
+    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
+    clock = (
+        f"The local SageMaker's clock runs {SPEED:g} times as fast, and the pages in Airflow go by the real one: there, for how long a "
+        "job waits and how much of MaxWait is left stand still near 0 s."
     )
+    return [
+        f"Airflow is up at {dag_url} and the local SageMaker at {endpoint_url}/_emulator/. Ctrl-C stops both.",
+        clock,
+        "In another terminal, for airflow-spot jobs and airflow-spot savings:",
+        f"export {variables}",
+    ]
+
+
+def _wait_for_interrupt() -> None:
     with suppress(KeyboardInterrupt):
         while True:
             signal.pause()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import shlex
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from rich.console import Console
 
 from airflow_spot_provider.demo.local_airflow import XComEntry
 from airflow_spot_provider.demo.published import report_lines, tell_results
+from airflow_spot_provider.demo.run import where_to_look
 from airflow_spot_provider.training import Outcome, SpotTrainingResult
 from airflow_spot_provider.training.money import Price
 from airflow_spot_provider.training.report import report_of
@@ -158,3 +161,17 @@ def test_savings_report_is_told_in_sentences_with_the_runs_that_it_is_of() -> No
 )
 def test_report_of_a_dag_s_own_is_told_a_line_a_member(report: Any, lines: list[str]) -> None:
     assert report_lines(report, "demo-1") == lines
+
+
+def test_kept_demo_says_what_to_paste_into_another_terminal() -> None:
+    connection = json.dumps({"conn_type": "aws", "password": "it's"})
+    *said, pasted = where_to_look(
+        "http://a", "http://b", AIRFLOW_HOME="/my home", AIRFLOW_CONN_AWS_DEFAULT=connection
+    )
+    assert shlex.split(pasted) == [
+        "export",
+        "AIRFLOW_HOME=/my home",
+        f"AIRFLOW_CONN_AWS_DEFAULT={connection}",
+    ]
+    assert "Airflow is up at http://a" in said[0]
+    assert "60 times as fast" in said[1]
