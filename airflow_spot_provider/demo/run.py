@@ -45,7 +45,7 @@ def run_demo(dag_id: str, *, dags: Path, build: Path, output: Path, keep: bool) 
         logging.getLogger(noisy).setLevel(logging.WARNING)
     console = Console()
     if not console.is_terminal:
-        console.width = 130
+        console.width = 150  # the tables, with no name folded
     wrong: list[str] = []
     try:
         with _ended_by_signals(), SageMakerEmulator(speed=SPEED) as emulator:
