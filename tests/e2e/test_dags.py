@@ -71,31 +71,7 @@ def test_spot_training_branching(airflow: LocalAirflow, emulator: SageMakerEmula
         assert status in logs["interrupted_once"]
 
 
-def test_recurring_retraining_and_the_gate_that_its_model_opens(airflow: LocalAirflow, run_id: str) -> None:
-    dag_id, gate_id = "recurring_retraining", "deployment_gate"
-    airflow.wait_for(
-        lambda: gate_id in {dag["dag_id"] for dag in airflow.get("/dags", limit=100)["dags"]},
-        what="the gate to be read",
-        timeout=90,
-    )
-    airflow.patch(f"/dags/{gate_id}", {"is_paused": False})
-    _run(airflow, dag_id, run_id)
-
-    report, result = (airflow.xcom(dag_id, run_id, task_id) for task_id in ("report", "train"))
-    # The weekly run that is due when the DAG is unpaused may be the one before.
-    [this] = [run for run in report["runs"] if run["run_id"] == run_id]
-    assert this["savings_percent"] == pytest.approx(result["savings_percent"])
-    assert this["money"][0]["cost"] == pytest.approx(result["cost"])
-
-    def _let_through() -> bool:
-        runs = airflow.get(f"/dags/{gate_id}/dagRuns")["dag_runs"]
-        models = [airflow.xcom(gate_id, run["dag_run_id"], "is_good_enough") for run in runs]
-        return result["model_artifacts"] in models
-
-    airflow.wait_for(_let_through, what="the gate to let the model of the asset's event through", timeout=150)
-    airflow.patch(f"/dags/{dag_id}", {"is_paused": True})
-
-
+@pytest.mark.search
 def test_fan_out_and_branch_over_mapped_trainings(airflow: LocalAirflow, run_id: str) -> None:
     dag_id = "e2e_fan_out"
     _run(airflow, dag_id, run_id)

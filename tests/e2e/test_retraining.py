@@ -83,6 +83,9 @@ def test_second_run_reports_the_trend_each_model_passes_the_gate_and_new_data_st
     assert datetime.fromisoformat(first["logical_date"]) > began - timedelta(minutes=2)
     results = [airflow.xcom(RETRAINING, run["dag_run_id"], "train") for run in (first, second)]
     report = airflow.xcom(RETRAINING, second["dag_run_id"], "report")
+    [newest, before] = report["runs"]
+    assert newest["savings_percent"] == pytest.approx(results[1]["savings_percent"])
+    assert before["money"][0]["cost"] == pytest.approx(results[0]["cost"])
     assert report["trend"]["against"] == first["dag_run_id"]
     assert report["trend"]["savings_percent"] == pytest.approx(
         results[1]["savings_percent"] - results[0]["savings_percent"], abs=1e-3
