@@ -106,8 +106,6 @@ class Trials:
             self._study.tell(left.number, state=TrialState.FAIL, skip_if_finished=True)
         if self.spent().is_all(budget):
             return None
-        if not any(trial.user_attrs[SLOT] == self._slot for trial in self.all(TrialState.WAITING)):
-            self._study.enqueue_trial({}, user_attrs={RUN: self._run, SLOT: self._slot})
         asked = self._ask()
         if budget.trials is not None and self._rank(asked.number) >= budget.trials:
             # Another slot has asked at the same moment, and was first.
@@ -217,16 +215,37 @@ class Trials:
         return [min(completed, key=lambda trial: sign * (trial.value or 0.0))]
 
     def _ask(self) -> optuna.Trial:
-        """Take a waiting trial, and have the sampler choose its hyperparameters."""
+        """Take a trial, and have the sampler choose its hyperparameters."""
         # Each ask is a process of its own: with one seed for all, each would draw the same.
         words = (
             f"{self._settings.seed}/{self._run}/{self._slot}/{len(self._study.get_trials(deepcopy=False))}"
         )
         study = open_study(self._settings, seed=zlib.crc32(words.encode()))
-        asked: optuna.Trial = study.ask(distributions_of(self._settings.space))
+        while (taken := self._take(study)) is None:
+            study.enqueue_trial({}, user_attrs={RUN: self._run, SLOT: self._slot})
+        asked = optuna.Trial(study, taken)
         asked.set_user_attr(RUN, self._run)
         asked.set_user_attr(SLOT, self._slot)
+        for name, distribution in distributions_of(self._settings.space).items():
+            asked._suggest(name, distribution)
         return asked
+
+    def _take(self, study: optuna.Study) -> int | None:
+        """Take a waiting trial that this slot has put there, or that has been put there by hand to be tried first.
+
+        ``Study.ask`` takes any, another slot's too, which then finds it running under its own name and trains it as well.
+
+        :return: its internal id; None if there is none.
+        """
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            run, slot = (trial.user_attrs.get(name) for name in (RUN, SLOT))
+            if run in (None, self._run) and slot in (None, self._slot):
+                try:
+                    if study._storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING):
+                        return int(trial._trial_id)
+                except optuna.exceptions.UpdateFinishedTrialError:
+                    continue  # somebody else took it, and was quick
+        return None
 
     def _rank(self, number: int) -> int:
         return sum(trial.number < number for trial in self.all() if trial.state is not TrialState.WAITING)

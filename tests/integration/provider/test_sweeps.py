@@ -21,7 +21,8 @@ from airflow_spot_provider.sweeps import spot_sweep
 from airflow_spot_provider.sweeps.operator import SpotTrialsOperator
 from airflow_spot_provider.sweeps.settings import SweepBudget, SweepSettings, checked_settings
 from airflow_spot_provider.sweeps.study import create_study, distributions_of
-from airflow_spot_provider.sweeps.trials import JOB, RESULT, Trials
+from airflow_spot_provider.sweeps.trials import JOB, RESULT, SLOT, Trials
+from airflow_spot_provider.sweeps.trials import RUN as RUN_ATTRIBUTE
 from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger, _Printed
 from airflow_spot_provider.training import (
     Categorical,
@@ -118,6 +119,30 @@ def _jobs_of(emulator: SageMakerEmulator, sweep: Sweep) -> list[str]:
         if {"Key": "airflow-spot:run-id", "Value": sweep.ti.run_id} in tags:
             found.append(job["TrainingJobName"])
     return found
+
+
+def test_slot_takes_no_trial_that_another_slot_has_put_in_the_queue(storage: str, unique: str) -> None:
+    """The other would find it running under its own name, and train it as well."""
+    settings = _settings(unique, storage)
+    create_study(settings)
+    study = optuna.load_study(study_name=unique, storage=storage)
+    study.enqueue_trial({}, user_attrs={RUN_ATTRIBUTE: "run", SLOT: 1})
+
+    taken = [Trials(settings, "run", slot).next(SweepBudget(trials=4)) for slot in (0, 1)]
+
+    assert [(trial.number, trial.user_attrs[SLOT]) for trial in taken if trial] == [(1, 0), (0, 1)]
+
+
+def test_trials_that_somebody_put_in_the_queue_are_tried_first(storage: str, unique: str) -> None:
+    settings = _settings(unique, storage)
+    create_study(settings)
+    study = optuna.load_study(study_name=unique, storage=storage)
+    study.enqueue_trial({"x": 0.25, "rate": 0.01})
+
+    trial = Trials(settings, "run", 0).next(SweepBudget(trials=4))
+
+    assert trial is not None
+    assert trial.params == {"x": 0.25, "rate": 0.01}
 
 
 def test_slot_trains_trials_until_the_budget_is_spent(sweep: Sweep, emulator: SageMakerEmulator) -> None:
