@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetRef
-from pydantic import ValidationError
 
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingResult, SpotTuningResult
+from airflow_spot_provider.training.results import Result, result_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -107,7 +107,7 @@ def model_asset(name: str, *, uri: str | None = None, group: str = MODEL_GROUP, 
         ) from error
 
 
-def training_of_event(event: Any) -> SpotTrainingResult | SpotTuningResult | None:
+def training_of_event(event: Any) -> Result | None:
     """What the training came to that an asset event tells of; None if it tells of none.
 
     :param event: of ``triggering_asset_events`` or ``inlet_events``; anything with an ``extra``.
@@ -116,13 +116,7 @@ def training_of_event(event: Any) -> SpotTrainingResult | SpotTuningResult | Non
     told = extra.get(EVENT_KEY) if isinstance(extra, Mapping) else None
     if not isinstance(told, Mapping):
         return None
-    # A tuning job's comes first: what an event tells of it is enough for a training's as well, but for its figures.
-    for kind in (SpotTuningResult, SpotTrainingResult):
-        try:
-            return kind.from_json({"job_arn": "", **told})
-        except ValidationError:
-            continue
-    return None
+    return result_in({"job_arn": "", **told})
 
 
 def extra_of(result: SpotTrainingResult | SpotTuningResult) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_spot_provider.aws.kinds import Kind
-from airflow_spot_provider.published.reading import UNREADABLE, completed_by, progress_in, result_in
+from airflow_spot_provider.published.reading import UNREADABLE, completed_by, progress_in
 from airflow_spot_provider.training import SpotProgress, SpotTrainingError
 from airflow_spot_provider.training.outcome_message import (
     ascii_line,
@@ -19,6 +19,7 @@ from airflow_spot_provider.training.outcome_message import (
     subject_of,
     told_of,
 )
+from airflow_spot_provider.training.results import result_in
 from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 
 RESULT_KEY = "return_value"

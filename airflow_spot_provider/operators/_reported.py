@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import ValidationError
-
 from airflow_spot_provider._compat import NotInThisAirflow, earlier_runs, task_states
 from airflow_spot_provider.training import SpotTrainingResult, SpotTuningResult
 from airflow_spot_provider.training.json_text import clipped
-from airflow_spot_provider.training.reported import Member, Result, Run, problem_of
+from airflow_spot_provider.training.reported import Member, Run, problem_of
 from airflow_spot_provider.training.result import iso
+from airflow_spot_provider.training.results import result_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -78,7 +77,7 @@ def member_of(
         return Member(run_id, task_id, None, name, told, skipped=state == "skipped")
     if isinstance(value, _Unreadable):
         return Member(run_id, task_id, None, name, value.why)
-    result = value if isinstance(value, SpotTrainingResult | SpotTuningResult) else _read(value)
+    result = value if isinstance(value, SpotTrainingResult | SpotTuningResult) else result_in(value)
     problem = _NO_RESULT if result is None else problem_of(result)
     return Member(run_id, task_id, None if problem else result, name, problem)
 
@@ -165,15 +164,6 @@ def _pull(ti: Any, task_id: str, run_id: str, **which: Any) -> Any:
         return ti.xcom_pull(task_ids=task_id, run_id=run_id, **which)
     except (ImportError, TypeError, ValueError, LookupError, AttributeError) as error:
         return _Unreadable(clipped(f"what it published cannot be read: {type(error).__name__}", 200))
-
-
-def _read(value: object) -> Result | None:
-    for kind in (SpotTuningResult, SpotTrainingResult):
-        try:
-            return kind.from_json(value)
-        except (ValidationError, RecursionError):
-            continue
-    return None
 
 
 def _became_of(state: str | None) -> str:

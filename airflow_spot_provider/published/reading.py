@@ -63,17 +63,6 @@ def progress_in(text: str | None) -> tuple[SpotProgress, str | None]:
     )
 
 
-def result_in(value: object) -> SpotTrainingResult | SpotTuningResult | None:
-    """The result that a task returned, if it is one."""
-    # A tuning job's comes first: what tells of one may be enough for a training's as well, but for its figures.
-    for kind in (SpotTuningResult, SpotTrainingResult):
-        try:
-            return kind.from_json(value)
-        except ValidationError:
-            continue
-    return None
-
-
 def completed_by(progress: SpotProgress, result: SpotTrainingResult | SpotTuningResult) -> SpotProgress:
     """The progress of an older version, which tells neither outcome nor figures, with those of the task's result."""
     savings = result.savings

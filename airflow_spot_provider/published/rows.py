@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from airflow_spot_provider.published.json_columns import text_of_all
-from airflow_spot_provider.published.reading import completed_by, progress_in, result_in, value_of
+from airflow_spot_provider.published.reading import completed_by, progress_in, value_of
 from airflow_spot_provider.published.selection import (
     PROGRESS_KEY,
     UNFINISHED,
@@ -24,6 +24,7 @@ from airflow_spot_provider.published.selection import (
     is_ours,
 )
 from airflow_spot_provider.training import Phase, SpotProgress
+from airflow_spot_provider.training.results import result_in
 
 RESULT_KEY = "return_value"
 

@@ -10,11 +10,8 @@ from typing import Any
 
 from airflow_spot_provider.training.json_text import clipped
 from airflow_spot_provider.training.money import Cost
-from airflow_spot_provider.training.result import SpotTrainingResult
+from airflow_spot_provider.training.results import Result
 from airflow_spot_provider.training.savings import Savings
-from airflow_spot_provider.training.tuning_result import SpotTuningResult
-
-Result = SpotTrainingResult | SpotTuningResult
 
 _MAX_FIGURE = 1e12
 _FIGURES = (

@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_spot_provider.published.deadlines import near_deadlines
-from airflow_spot_provider.published.reading import UNREADABLE, result_in
+from airflow_spot_provider.published.reading import UNREADABLE
 from airflow_spot_provider.published.rows import RESULT_KEY, PublishedRow, TaskKey, row_of, xcoms_of
 from airflow_spot_provider.training import SpotTrainingResult, SpotTuningResult, phase_of
 from airflow_spot_provider.training.explanation import formula_of, work_lost
 from airflow_spot_provider.training.lifecycle import instant
 from airflow_spot_provider.training.metric_curves import Curves, merged
 from airflow_spot_provider.training.result import iso
+from airflow_spot_provider.training.results import result_in
 from airflow_spot_provider.ui import trials
 from airflow_spot_provider.ui.charts import charts_of_trials
 from airflow_spot_provider.ui.views import row_view

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from airflow_spot_provider.published.reading import result_in
 from airflow_spot_provider.published.rows import (
     RESULT_KEY,
     PublishedRow,
@@ -18,6 +17,7 @@ from airflow_spot_provider.published.rows import (
 )
 from airflow_spot_provider.training import SpotTrainingError, SpotTrainingResult, SpotTuningResult, best_of
 from airflow_spot_provider.training.comparison import Mode
+from airflow_spot_provider.training.results import result_in
 
 MOST_TRIALS = 500
 _OBJECTIVES_KEY = "spot_objectives"
