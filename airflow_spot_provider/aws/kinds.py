@@ -10,6 +10,7 @@ from typing import Any
 from botocore import xform_name
 
 from airflow_spot_provider.aws.errors import NOT_FOUND_GRACE_SECONDS, code_of
+from airflow_spot_provider.aws.standing import Progress, Seen, Stage, Standing, compare
 from airflow_spot_provider.training import (
     JobNotFound,
     TrainingJobNotFound,
@@ -26,6 +27,8 @@ State = tuple[Any, ...]
 """What tells that a job has changed."""
 
 _TUNING_ENDS = frozenset({"Completed", "Failed", "Stopped", "DeleteFailed"})
+_ENDS = frozenset({"Completed", "Failed", "Stopped"})
+_FINAL_COUNTERS = ("Completed", "NonRetryableError", "Stopped")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,8 @@ class Kind:
     :param noun: what people call it.
     :param resource: the part of the API's names that says what is meant: ``TrainingJob`` in ``DescribeTrainingJob``.
     :param has_ended: tells from a description or a summary whether the job has ended.
-    :param progress: what changes besides the status while the job runs.
+    :param progress: what changes besides the status while the job runs; None where an answer leaves it out.
+    :param precedes: whether the first progress is certain to be from before the second; neither is left out.
     :param sentences: what there is to say of a description, one line each, when so many lines of it have been said.
     :param not_found_error: what is raised where there is no such job.
     """
@@ -43,7 +47,8 @@ class Kind:
     noun: str
     resource: str
     has_ended: Callable[[Description], bool]
-    progress: Callable[[Description], State]
+    progress: Callable[[Description], Progress | None]
+    precedes: Callable[[Progress, Progress], bool]
     sentences: Callable[[Description, int], Sequence[str]]
     not_found_error: type[JobNotFound]
 
@@ -93,7 +98,22 @@ class Kind:
 
     def state_of(self, description: Description) -> State:
         """What tells that a job has changed: its status, what it has done, and when it was modified (whole seconds)."""
-        return (description.get(self.status), *self.progress(description), modified_of(description))
+        return (description.get(self.status), self.progress(description), modified_of(description))
+
+    def seen(self, answer: Description) -> Seen:
+        """As much of an answer as tells it from another of the same job.
+
+        :param answer: a Describe answer, a summary, or the ``detail`` of an event.
+        """
+        status, modified = _text(answer.get(self.status)), instant(answer.get("LastModifiedTime"))
+        stage = Stage.OVER if status in _ENDS else Stage.RUNNING
+        if self.has_ended(answer):
+            stage = Stage.ENDED
+        return Seen(status, self.progress(answer), None if modified is None else modified.timestamp(), stage)
+
+    def compare(self, known: Seen | None, answer: Seen) -> Standing:
+        """Tell what an answer is to somebody who knows of the job already: :func:`.standing.compare` has the rule."""
+        return compare(known, answer, precedes=self.precedes)
 
     def is_at_its_beginning(self, description: Description) -> bool:
         """Whether a summary tells all that there is: the job has gone through nothing yet."""
@@ -137,24 +157,46 @@ def modified_of(description: Description) -> int | None:
     return None if time is None else int(time.timestamp())
 
 
-def _counters(description: Description) -> State:
-    counters = description.get("TrainingJobStatusCounters") or {}
-    return tuple(sorted(counters.items()))
+def _secondary_status(answer: Description) -> Progress | None:
+    secondary_status = _text(answer.get("SecondaryStatus"))
+    return None if secondary_status is None else (secondary_status,)
+
+
+def _counters(answer: Description) -> Progress | None:
+    counters = answer.get("TrainingJobStatusCounters")
+    if not isinstance(counters, Mapping):
+        return None
+    return tuple(sorted((name, number) for name, number in counters.items() if isinstance(number, int)))
+
+
+def _text(value: object) -> str | None:
+    """None for what is no text, or empty: it says nothing."""
+    return value if isinstance(value, str) and value else None
+
+
+def _counted_before(first: Progress, second: Progress) -> bool:
+    """A training job that has ended does not go back: of the numbers of those, none is greater in the first, and some are less."""
+    before: dict[str, int] = dict(first)
+    after: dict[str, int] = dict(second)
+    grown = [after.get(name, 0) - before.get(name, 0) for name in _FINAL_COUNTERS]
+    return min(grown) >= 0 and max(grown) > 0
 
 
 TRAINING_JOBS = Kind(
     noun="training job",
     resource="TrainingJob",
     has_ended=lambda description: outcome_of(description) is not None,
-    progress=lambda description: (description.get("SecondaryStatus"),),
+    progress=_secondary_status,
+    precedes=lambda _first, _second: False,  # after an interruption it goes through all of them again
     sentences=lambda description, told: sentences_of(description, told=told),
     not_found_error=TrainingJobNotFound,
 )
 TUNING_JOBS = Kind(
     noun="tuning job",
     resource="HyperParameterTuningJob",
-    has_ended=lambda description: description.get("HyperParameterTuningJobStatus") in _TUNING_ENDS,
+    has_ended=lambda answer: _text(answer.get("HyperParameterTuningJobStatus")) in _TUNING_ENDS,
     progress=_counters,
+    precedes=_counted_before,
     sentences=lambda description, _told: [sentence_of_tuning(description)],
     not_found_error=TuningJobNotFound,
 )

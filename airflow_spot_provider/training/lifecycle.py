@@ -79,9 +79,10 @@ class Outcome(StrEnum):
     FAILED = "Failed"
 
 
-_OUTCOME_OF_STOPPED = {
+_REASONS_OF_STOPPED = {
     SecondaryStatus.MAX_WAIT_TIME_EXCEEDED: Outcome.MAX_WAIT_TIME_EXCEEDED,
     SecondaryStatus.MAX_RUNTIME_EXCEEDED: Outcome.MAX_RUNTIME_EXCEEDED,
+    SecondaryStatus.STOPPED: Outcome.STOPPED,
 }
 
 
@@ -90,11 +91,12 @@ def outcome_of(description: Mapping[str, Any]) -> Outcome | None:
 
     SageMaker reports a job that passed MaxWaitTimeInSeconds or MaxRuntimeInSeconds as ``Stopped``, just as one
     that somebody stopped; only its SecondaryStatus tells them apart. Messages are never looked at: SageMaker
-    says that their wording may change.
+    says that their wording may change. A summary may leave SecondaryStatus out: of a ``Stopped`` job it does not tell then
+    how it ended, and neither does this.
 
     :param description: a DescribeTrainingJob answer, a TrainingJobSummary, or the ``detail`` of a training
         job state change event.
-    :return: the outcome, or None while the job has not ended.
+    :return: the outcome, or None while the job has not ended, or nothing tells how it did.
     """
     match description.get("TrainingJobStatus"):
         case "Completed":
@@ -102,7 +104,7 @@ def outcome_of(description: Mapping[str, Any]) -> Outcome | None:
         case "Failed":
             return Outcome.FAILED
         case "Stopped":
-            return _OUTCOME_OF_STOPPED.get(_secondary_status(description), Outcome.STOPPED)
+            return _why_stopped(description)
         case _:
             return None
 
@@ -153,14 +155,14 @@ class Timeline:
             epoch milliseconds). Missing or unreadable times and unknown statuses are carried, never refused;
             entries without a status are left out.
         """
-        entries = description.get("SecondaryStatusTransitions") or ()
+        entries = description.get("SecondaryStatusTransitions")
         return cls.from_transitions(
             Transition(
                 SecondaryStatus(str(entry["Status"])),
                 instant(entry.get("StartTime")),
                 instant(entry.get("EndTime")),
             )
-            for entry in entries
+            for entry in (entries if isinstance(entries, list | tuple) else ())
             if isinstance(entry, Mapping) and entry.get("Status")
         )
 
@@ -203,7 +205,11 @@ class Timeline:
 
 
 def instant(value: object) -> datetime | None:
-    """Read a time as SageMaker's API, its events or our own JSON write it: always aware, in UTC; None if unreadable."""
+    """Read a time: always aware, in UTC; None if unreadable.
+
+    :param value: a time as SageMaker's API, its events or our own JSON write it: a datetime, epoch seconds, epoch milliseconds, or
+        either as text, or ISO 8601.
+    """
     try:
         match value:
             case datetime():
@@ -214,15 +220,27 @@ def instant(value: object) -> datetime | None:
                 # EventBridge gives epoch milliseconds, the API's JSON epoch seconds: no date from 1974 to 5138 is both.
                 return datetime.fromtimestamp(value / 1000 if abs(value) >= 1e11 else value, tz=UTC)
             case str():
-                return instant(datetime.fromisoformat(value))
+                return instant(_epoch(value) or datetime.fromisoformat(value))
             case _:
                 return None
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _secondary_status(description: Mapping[str, Any]) -> SecondaryStatus:
-    return SecondaryStatus(str(description.get("SecondaryStatus", "")))
+def _epoch(text: str) -> float | None:
+    """Epoch seconds or milliseconds in text; None for ISO 8601, whose 20260101 is a number too. From 1973 on, so are all epochs."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if number >= 1e8 else None
+
+
+def _why_stopped(description: Mapping[str, Any]) -> Outcome | None:
+    if secondary_status := description.get("SecondaryStatus"):
+        return _REASONS_OF_STOPPED.get(SecondaryStatus(str(secondary_status)), Outcome.STOPPED)
+    went_through = {entry.status for entry in Timeline.of(description).transitions}
+    return next((outcome for status, outcome in _REASONS_OF_STOPPED.items() if status in went_through), None)
 
 
 def _once_each(transitions: Iterable[Transition]) -> Iterable[Transition]:

@@ -52,7 +52,8 @@ class Attempt(BaseModel):
         name, outcome = description["TrainingJobName"], outcome_of(description)
         if outcome is None:
             raise ValueError(
-                f"{name} is {description.get('TrainingJobStatus')}: a job has a result once it has ended."
+                f"{name} is {description.get('TrainingJobStatus')}, SecondaryStatus {description.get('SecondaryStatus')}: a job "
+                "has a result once it has ended and SageMaker tells how."
             )
         spot = bool(description.get("EnableManagedSpotTraining"))
         return cls(job_name=name, outcome=outcome, managed_spot=spot)

@@ -39,8 +39,7 @@ class TuningMember:
         """How it ended; None if that is not known: of one that was stopped, a summary does not tell why."""
         if self.result is not None:
             return self.result.outcome
-        told = outcome_of(self.summary)
-        return None if told is Outcome.STOPPED else told
+        return outcome_of(self.summary)
 
     @property
     def objective(self) -> float | None:

@@ -105,6 +105,8 @@ def test_a_job_that_goes_on_has_no_outcome(job: DescribedJob) -> None:
 def _expected(job_status: object, secondary_status: object) -> Outcome | None:
     if job_status == "Stopped" and secondary_status in ("MaxWaitTimeExceeded", "MaxRuntimeExceeded"):
         return Outcome(secondary_status)
+    if job_status == "Stopped" and secondary_status is None:
+        return None
     return {"Completed": Outcome.COMPLETED, "Failed": Outcome.FAILED, "Stopped": Outcome.STOPPED}.get(
         str(job_status)
     )
@@ -125,7 +127,7 @@ def test_outcome_of_every_pair_of_statuses(job_status: str | None, secondary_sta
         "SecondaryStatus": secondary_status,
         # Messages lie here on purpose: nothing may be read from them.
         "FailureReason": "MaxWaitTimeExceeded",
-        "SecondaryStatusTransitions": [{"Status": "MaxRuntimeExceeded", "StatusMessage": "Stopped"}],
+        "SecondaryStatusTransitions": [{"Status": "Training", "StatusMessage": "MaxRuntimeExceeded"}],
     }
 
     assert outcome_of(description) is _expected(job_status, secondary_status)
@@ -133,6 +135,29 @@ def test_outcome_of_every_pair_of_statuses(job_status: str | None, secondary_sta
 
 def test_outcome_of_an_empty_description_is_none() -> None:
     assert outcome_of({}) is None
+
+
+@pytest.mark.parametrize("secondary_status", [None, ""])
+@pytest.mark.parametrize(
+    ("newest", "outcome"),
+    [
+        ("MaxWaitTimeExceeded", Outcome.MAX_WAIT_TIME_EXCEEDED),
+        ("MaxRuntimeExceeded", Outcome.MAX_RUNTIME_EXCEEDED),
+        ("Stopped", Outcome.STOPPED),
+        ("Stopping", None),
+        ("Hibernating", None),
+    ],
+)
+def test_why_a_job_stopped_is_read_from_its_transitions_and_never_guessed(
+    secondary_status: str | None, newest: str, outcome: Outcome | None
+) -> None:
+    description = {
+        "TrainingJobStatus": "Stopped",
+        "SecondaryStatus": secondary_status,
+        "SecondaryStatusTransitions": [{"Status": "Training"}, {"Status": newest}],
+    }
+
+    assert outcome_of(description) is outcome
 
 
 def test_outcome_is_read_from_a_list_summary_too() -> None:
@@ -328,6 +353,11 @@ NOON_UTC = datetime(2026, 3, 1, 12, tzinfo=UTC)
         "2026-03-01T12:00:00Z",
         "2026-03-01T12:00:00",
         "2026-03-01T14:00:00.000+02:00",
+        "20260301T120000Z",
+        str(int(NOON_UTC.timestamp())),
+        str(NOON_UTC.timestamp()),
+        str(int(NOON_UTC.timestamp() * 1000)),
+        f"{NOON_UTC.timestamp() * 1000:.12E}",
     ],
     ids=str,
 )
@@ -346,6 +376,10 @@ def test_a_time_is_read_however_it_is_written(value: object) -> None:
         float("nan"),
         float("inf"),
         -1e300,
+        "nan",
+        "inf",
+        "17",
+        "1e999",
         pytest.param(10**400, id="huge"),
         [],
         {},

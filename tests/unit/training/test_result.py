@@ -138,7 +138,10 @@ def test_a_job_that_describes_itself_as_on_demand_is_published_so() -> None:
 
 
 def test_a_running_job_has_no_result() -> None:
-    with pytest.raises(ValueError, match="digits-1 is InProgress: a job has a result once it has ended"):
+    with pytest.raises(
+        ValueError,
+        match="digits-1 is InProgress, SecondaryStatus Starting: a job has a result once it has ended",
+    ):
         SpotTrainingResult.of(a_training_job("digits-1").goes_through("Starting").described())
 
 
