@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from airflow_spot_provider.aws.errors import (
-    NOT_FOUND_GRACE_SECONDS,
-    Backoff,
-    code_of,
-    is_not_found,
-    is_worth_a_retry,
-)
-from airflow_spot_provider.aws.kinds import Kind
-
-Description = Mapping[str, Any]
+from airflow_spot_provider.aws.errors import Backoff, code_of, is_denied, is_not_found, is_worth_a_retry
+from airflow_spot_provider.aws.kinds import Description, Kind
+from airflow_spot_provider.aws.lag import lag_seconds
 
 
 class Log(Protocol):
@@ -49,6 +42,7 @@ class Watch:
     :param poll_interval: seconds between two looks.
     :param log: where each transition is said, one line each; None to say nothing.
     :param jitter: spreads the polls and the retries of many watches.
+    :param just_created: nobody has seen the job yet: a denial of the first look may be only a lag.
     """
 
     def __init__(
@@ -59,6 +53,7 @@ class Watch:
         poll_interval: float,
         log: Log | None,
         jitter: random.Random,
+        just_created: bool = False,
     ) -> None:
         self._kind = kind
         self._job_name = job_name
@@ -68,7 +63,8 @@ class Watch:
         self._backoff = Backoff(jitter, cap=max(60.0, poll_interval))
         self._told = 0
         self._said: Sequence[str] = ()
-        self._missing_since: float | None = None
+        self._lags_since: float | None = None
+        self._denial_may_lag = just_created
         self._in_trouble = False
 
     def seen(self, description: Description) -> bool:
@@ -77,7 +73,8 @@ class Watch:
             self._in_trouble = False
             self._log.info("SageMaker answers again; %s is still watched.", self._job_name)
         self._backoff.reset()
-        self._missing_since = None
+        self._lags_since = None
+        self._denial_may_lag = False
         lines = self._kind.sentences(description, self._told)
         self._told += len(lines)
         if lines and lines != self._said:
@@ -98,11 +95,21 @@ class Watch:
         :raises JobNotFound: there is no such job, and it is not just that SageMaker's answers lag.
         :raises WatchFailed: waiting does not help, as when a permission is missing.
         """
-        if is_not_found(error):
-            self._missing_since = now if self._missing_since is None else self._missing_since
-            if now - self._missing_since < NOT_FOUND_GRACE_SECONDS:
+        if is_not_found(error) or (self._denial_may_lag and is_denied(error)):
+            if self._lags_since is None:
+                self._lags_since = now
+                if is_denied(error):
+                    self._log.warning(
+                        "%s cannot be described (%s). A policy that goes by tags may need a moment to know those of a new job: it is asked "
+                        "again for up to %.0f s.",
+                        self._job_name,
+                        code_of(error),
+                        lag_seconds(error),
+                    )
+            if now - self._lags_since < lag_seconds(error):
                 return min(self._poll_interval, 5.0)
-            raise self._kind.not_found(self._job_name) from error
+            if is_not_found(error):
+                raise self._kind.not_found(self._job_name) from error
         if not is_worth_a_retry(error):
             raise self._kind.not_watched(self._job_name, error) from error
         if not self._in_trouble:

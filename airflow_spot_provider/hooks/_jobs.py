@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar, cast
 
 from botocore.exceptions import ClientError, ParamValidationError
 
 from airflow_spot_provider.aws.errors import code_of, is_name_in_use, is_not_found, redacted
-from airflow_spot_provider.aws.kinds import Kind
+from airflow_spot_provider.aws.kinds import Description, Kind
+from airflow_spot_provider.aws.lag import TagsNotKnown, is_young, told_at
 from airflow_spot_provider.aws.limits import refusal_of
+from airflow_spot_provider.aws.watch import Log, Watch, watch_blocking
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
 
 _SECRET_MEMBERS = ("Environment", "HyperParameters", "StaticHyperParameters")
@@ -46,11 +48,14 @@ class SageMakerJobs:
 
     :param connection: makes the calls.
     :param kind: training jobs, or tuning jobs.
+    :param created: the name of a job that may have been created a moment ago, whatever SageMaker says yet.
     """
 
-    def __init__(self, connection: Connection, kind: Kind) -> None:
+    def __init__(self, connection: Connection, kind: Kind, *, created: str | None = None) -> None:
         self._connection = connection
         self.kind = kind
+        # By name and by ARN. What is asked about these may lag behind their creation.
+        self._young = set() if created is None else {created}
         self.created_at: datetime | None = None
         """When the job that was created last was, by AWS's clock; None if its answer did not tell."""
 
@@ -64,6 +69,7 @@ class SageMakerJobs:
             HyperParameters is in the message.
         :raises MustWaitItsTurn: a quota is used up, or SageMaker takes no more calls just now.
         :raises QuotaTooSmall: no job that has ended would make room for this one.
+        :raises InstanceTypeNotAvailable: the region does not have the instance type.
         :raises SpotTrainingError: SageMaker refuses for another reason, such as a missing permission.
         """
         try:
@@ -84,16 +90,39 @@ class SageMakerJobs:
         """Describe a job once, raising whatever the call raises; for a watch, which has patience of its own."""
         return cast("dict[str, Any]", self._connection.once(self._describing(job_name)))
 
+    def watch(
+        self, job_name: str, *, poll_interval: float, log: Log | None = None, just_created: bool = False
+    ) -> Description:
+        """Watch a job to its end in this thread, however long that takes, and return its last description.
+
+        :param poll_interval: seconds between two looks.
+        :param log: where each transition is said; None to say nothing.
+        :param just_created: nobody has seen the job yet, so that a denial may be only a lag.
+        :raises JobNotFound: there is no such job.
+        :raises WatchFailed: it cannot be described, for a reason that waiting does not mend.
+        """
+        watch = Watch(
+            self.kind,
+            job_name,
+            poll_interval=poll_interval,
+            log=log,
+            jitter=random.Random(),
+            just_created=just_created or job_name in self._young,
+        )
+        return watch_blocking(watch, self.describe, job_name)
+
     def get(self, job_name: str, *, just_created: bool = False) -> dict[str, Any]:
         """Describe a job, patiently.
 
-        :param just_created: the job is known to exist, so SageMaker is given time to know it too.
+        :param just_created: the job is known to exist and may be new, so SageMaker is given time to know it too.
         :raises JobNotFound: there is no such job.
         """
         try:
-            return cast(
+            answer = cast(
                 "dict[str, Any]",
-                self._connection.patiently(self._describing(job_name), lagging=just_created),
+                self._connection.patiently(
+                    self._describing(job_name), lagging=just_created or job_name in self._young
+                ),
             )
         except ClientError as error:
             if is_not_found(error):
@@ -103,6 +132,9 @@ class SageMakerJobs:
                     "than it was created with."
                 ) from error
             raise
+        if is_young(answer, told_at(answer)):
+            self._young |= {job_name, str(answer.get(self.kind.arn))}
+        return answer
 
     def stop(self, job_name: str) -> bool:
         """Stop a job.
@@ -110,7 +142,10 @@ class SageMakerJobs:
         :return: True if SageMaker is stopping the job now, False if it had ended already or does not exist.
         """
         try:
-            self._connection.patiently(lambda: self._operation(self.kind.stop)(**{self.kind.name: job_name}))
+            self._connection.patiently(
+                lambda: self._operation(self.kind.stop)(**{self.kind.name: job_name}),
+                lagging=job_name in self._young,
+            )
         except ClientError as error:
             if is_not_found(error) or code_of(error) == "ValidationException":
                 return False
@@ -118,33 +153,38 @@ class SageMakerJobs:
         return True
 
     def get_tags(self, job_arn: str) -> dict[str, str]:
-        """All tags of a job."""
-        pages = self._connection.conn.get_paginator("list_tags")
-        return self._connection.patiently(
-            lambda: {
-                tag["Key"]: tag["Value"]
-                for page in pages.paginate(ResourceArn=job_arn)
-                for tag in page["Tags"]
-            }
-        )
+        """All tags of a job. ListTags may lag: of a job that was described here, new then, and has none yet it is asked again."""
+        may_lag = job_arn in self._young
+
+        def _listed() -> dict[str, str]:
+            # The paginator is of the client of the moment: after credentials expired, that is another one.
+            pages = self._connection.conn.get_paginator("list_tags").paginate(ResourceArn=job_arn)
+            tags = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+            if may_lag and not tags:
+                raise TagsNotKnown(job_arn)
+            return tags
+
+        try:
+            return self._connection.patiently(_listed, lagging=may_lag)
+        except TagsNotKnown:
+            return {}
 
     def add_tags(self, job_arn: str, tags: Mapping[str, str]) -> None:
         """Put tags on a job, over those of the same keys."""
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]
-        self._connection.patiently(lambda: self._connection.conn.add_tags(ResourceArn=job_arn, Tags=listed))
+        self._connection.patiently(
+            lambda: self._connection.conn.add_tags(ResourceArn=job_arn, Tags=listed),
+            lagging=job_arn in self._young,
+        )
 
     def _create(self, request: Mapping[str, Any]) -> None:
         try:
             answer = self._operation(self.kind.create)(**request)
         except ClientError as error:
-            if (refusal := refusal_of(error, self.kind)) is not None:
+            if (refusal := refusal_of(error, self.kind, self._connection.conn_region_name)) is not None:
                 raise refusal from None
             raise
-        headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
-        try:
-            self.created_at = parsedate_to_datetime(headers["date"])
-        except (KeyError, TypeError, ValueError):
-            self.created_at = None
+        self.created_at = told_at(answer)
 
     def _describing(self, job_name: str) -> Callable[[], Any]:
         return lambda: self._operation(self.kind.describe)(**{self.kind.name: job_name})

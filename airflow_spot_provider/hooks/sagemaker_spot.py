@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -21,15 +20,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from airflow_spot_provider import __version__
-from airflow_spot_provider.aws.errors import (
-    NOT_FOUND_GRACE_SECONDS,
-    Backoff,
-    code_of,
-    is_expired_credentials,
-    is_not_found,
-    is_worth_a_retry,
-)
+from airflow_spot_provider.aws.errors import Backoff, code_of, is_expired_credentials
 from airflow_spot_provider.aws.kinds import Kind
+from airflow_spot_provider.aws.lag import lag_seconds
+from airflow_spot_provider.aws.patience import repeated
 from airflow_spot_provider.aws.price_cache import PriceCache
 from airflow_spot_provider.aws.prices import Prices, endpoint_region_of
 from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
@@ -229,23 +223,19 @@ class SageMakerSpotHook(AwsBaseHook):
     def patiently(self, call: Callable[[], _Answer], *, lagging: bool = False) -> _Answer:
         """Make a call, and repeat it for up to ten minutes while SageMaker cannot be asked.
 
-        :param lagging: what is asked for is known to exist, so that "not found" is repeated as well.
+        :param lagging: what is asked about is known to exist and may be new, so that "not found" and "denied" are repeated as well, for
+            as long as they may be only a lag.
         :raises Exception: what the call raised last.
         """
-        backoff = Backoff(self._jitter)
-        started = time.monotonic()
-        while True:
-            try:
-                return self.once(call)
-            except Exception as error:
-                lags = lagging and is_not_found(error)
-                patience = NOT_FOUND_GRACE_SECONDS if lags else PATIENCE_SECONDS
-                if not (lags or is_worth_a_retry(error)) or time.monotonic() - started > patience:
-                    raise
-                delay = backoff.next_delay()
-                self.log.warning(
-                    "SageMaker cannot be asked just now (%s); again in %.0f s.",
-                    code_of(error),
-                    delay,
-                )
-            time.sleep(delay)
+
+        def _say(error: Exception, delay: float) -> None:
+            what = "knows little of a new job" if lagging and lag_seconds(error) else "cannot be asked just now"
+            self.log.warning("SageMaker %s (%s); again in %.0f s.", what, code_of(error), delay)
+
+        return repeated(
+            lambda: self.once(call),
+            seconds=PATIENCE_SECONDS,
+            backoff=Backoff(self._jitter),
+            lagging=lagging,
+            say=_say,
+        )

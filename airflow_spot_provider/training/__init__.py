@@ -6,6 +6,7 @@ from airflow_spot_provider.training.alerts import SpotAlert
 from airflow_spot_provider.training.budget import Budget, hyperparameter_budget
 from airflow_spot_provider.training.comparison import best_of, savings_of
 from airflow_spot_provider.training.exceptions import (
+    InstanceTypeNotAvailable,
     InvalidSpotRequest,
     JobNameTaken,
     JobNotFound,
@@ -25,6 +26,7 @@ from airflow_spot_provider.training.exceptions import (
     TuningMaxWaitTimeExceeded,
     UnacceptedOutcome,
     UnacceptedTuningOutcome,
+    WaitedInVain,
     WatchFailed,
 )
 from airflow_spot_provider.training.hyperparameters import (
@@ -59,6 +61,7 @@ __all__ = [
     "Budget",
     "Categorical",
     "Cost",
+    "InstanceTypeNotAvailable",
     "Integers",
     "InvalidSpotRequest",
     "JobNameTaken",
@@ -94,6 +97,7 @@ __all__ = [
     "UnacceptedOutcome",
     "UnacceptedTuningOutcome",
     "Uniform",
+    "WaitedInVain",
     "WatchFailed",
     "best_of",
     "hyperparameter_budget",

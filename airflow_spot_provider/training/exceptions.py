@@ -33,6 +33,10 @@ class InvalidSpotRequest(SpotTrainingError, ValueError):
         return type(self), (self.problems,)
 
 
+class InstanceTypeNotAvailable(InvalidSpotRequest):
+    """SageMaker does not have the instance type in this region. Nothing has been submitted, and waiting is in vain."""
+
+
 class JobNameTaken(SpotTrainingError):
     """A job of the wanted name exists and belongs to something else."""
 
@@ -62,15 +66,21 @@ class MustWaitItsTurn(SpotTrainingError):
 
     :param waits_for: what there is not enough of, in a few words; jobs that wait for the same stand in one queue.
     :param why: in a sentence.
+    :param at_most: seconds that it is waited for; None where it is certain to pass.
     """
 
-    def __init__(self, waits_for: str, why: str) -> None:
+    def __init__(self, waits_for: str, why: str, at_most: float | None = None) -> None:
         self.waits_for = waits_for
         self.why = why
+        self.at_most = at_most
         super().__init__(why)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.waits_for, self.why)
+        return type(self), (self.waits_for, self.why, self.at_most)
+
+
+class WaitedInVain(SpotTrainingError):
+    """SageMaker took no job for as long as that was to be waited for. Nothing has been submitted."""
 
 
 class UnacceptedOutcome(SpotTrainingError):

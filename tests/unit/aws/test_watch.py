@@ -48,13 +48,16 @@ def _running_until(clock: _Clock, end: float) -> dict[str, Any]:
     }
 
 
-def _watch(clock: _Clock, describe: Callable[[str], Any], poll_interval: float = 30.0) -> Any:
+def _watch(
+    clock: _Clock, describe: Callable[[str], Any], poll_interval: float = 30.0, *, just_created: bool = False
+) -> Any:
     watch = Watch(
         TRAINING_JOBS,
         "j",
         poll_interval=poll_interval,
         log=logging.getLogger("test.watch"),
         jitter=random.Random(1),
+        just_created=just_created,
     )
     return watch_blocking(watch, describe, "j", sleep=clock.sleep, clock=lambda: clock.now)
 
@@ -138,3 +141,54 @@ def test_a_watch_without_a_log_says_nothing(caplog: pytest.LogCaptureFixture) ->
         )
 
     assert caplog.records == []
+
+
+def test_denial_of_the_first_looks_at_a_new_job_may_pass_and_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = _Clock()
+
+    def _describe(_name: str) -> dict[str, Any]:
+        if clock.now < 60:
+            raise _error("AccessDeniedException")
+        return _running_until(clock, 90)
+
+    with caplog.at_level(logging.INFO):
+        assert _watch(clock, _describe, just_created=True)["TrainingJobStatus"] == "Completed"
+
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("policy that goes by tags" in line for line in said) == 1
+
+
+def test_denial_that_does_not_pass_is_an_error_with_the_permissions_name() -> None:
+    clock = _Clock()
+
+    def _describe(_name: str) -> dict[str, Any]:
+        raise _error("AccessDeniedException")
+
+    with pytest.raises(WatchFailed, match="sagemaker:DescribeTrainingJob"):
+        _watch(clock, _describe, just_created=True)
+    assert 120 <= clock.now < 130
+
+
+def test_denial_of_a_new_job_that_was_seen_already_is_an_error_at_once() -> None:
+    clock = _Clock()
+
+    def _describe(_name: str) -> dict[str, Any]:
+        if clock.now > 0:
+            raise _error("AccessDeniedException")
+        return _running_until(clock, 90)
+
+    with pytest.raises(WatchFailed, match="sagemaker:DescribeTrainingJob"):
+        _watch(clock, _describe, just_created=True, poll_interval=5)
+    assert clock.now <= 5
+
+
+def test_a_stopped_job_is_watched_until_sagemaker_tells_why_it_stopped() -> None:
+    clock = _Clock()
+
+    def _describe(_name: str) -> dict[str, Any]:
+        stopped: dict[str, Any] = {"TrainingJobStatus": "Stopped", "SecondaryStatusTransitions": []}
+        return stopped if clock.now < 60 else {**stopped, "SecondaryStatus": "MaxWaitTimeExceeded"}
+
+    assert _watch(clock, _describe)["SecondaryStatus"] == "MaxWaitTimeExceeded"
