@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
 try:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 __all__ = [
-    "TRIGGERS_HAVE_ON_KILL",
+    "USER_ACTION",
+    "NoAnswer",
     "NotInThisAirflow",
     "TaskDeferralError",
     "TaskDeferralTimeout",
@@ -32,42 +33,65 @@ __all__ = [
     "publish_xcom",
     "read_own_xcom",
     "task_states",
-    "was_killed_by_user",
+    "task_states_in_triggerer",
 ]
-
-TRIGGERS_HAVE_ON_KILL = hasattr(BaseTrigger, "on_kill")
-"""Airflow 3.3 awaits ``on_kill()`` of a trigger when a user clears, fails or succeeds its deferred task."""
 
 
 class NotInThisAirflow(RuntimeError):
     """What was asked for takes a newer Airflow."""
 
 
-_STILL_WAITED_FOR = frozenset({"deferred", "running"})
+USER_ACTION = "__airflow_user_action__"
+"""The message with which Airflow 3.3 cancels the trigger of a task that a user has acted on."""
 
 
-async def was_killed_by_user(task_instance: RuntimeTaskInstanceProtocol | None) -> bool:
-    """Tell a user's kill from a triggerer's shutdown, for Airflow before 3.3, where both only cancel the trigger.
+class NoAnswer(ConnectionError):
+    """The process that serves triggers did not say what it was asked."""
 
-    :param task_instance: the trigger's task instance; None where there is none (``dag.test()``).
-    :return: True if the task instance is no longer deferred (nor running again, with the job adopted).
-    :raises Exception: what the supervisor raises when it does not answer, as during a shutdown.
+
+async def task_states_in_triggerer(dag_id: str, run_id: str, task_id: str) -> dict[int, str | None]:
+    """The states of a task in a DAG run, asked from a trigger's process.
+
+    :return: by map index, -1 if it is not mapped; a task instance that is not there any more is left out.
+    :raises Exception: the supervisor does not answer, as during a shutdown, or there is none.
     """
-    if task_instance is None:
-        return False
-    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 
-    states: dict[str, Any] = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-        dag_id=task_instance.dag_id,
-        task_ids=[task_instance.task_id],
-        run_ids=[task_instance.run_id],
-        map_index=task_instance.map_index,
-    )
-    by_task = states.get(task_instance.run_id, {})
-    key = task_instance.task_id
-    if task_instance.map_index is not None and task_instance.map_index >= 0:
-        key = f"{key}_{task_instance.map_index}"
-    return by_task.get(key) not in _STILL_WAITED_FOR
+    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if supervisor is None:
+        raise NoAnswer("no supervisor serves this process")
+    states: Any
+    if hasattr(supervisor, "asend"):
+        answer = await _ask(supervisor, GetTaskStates(dag_id=dag_id, task_ids=[task_id], run_ids=[run_id]))
+        if not isinstance(answer, TaskStatesResult):
+            raise NoAnswer(f"asked for the states of {task_id}, it answered {type(answer).__name__}")
+        states = answer.task_states
+    else:
+        # Airflow 3.0: triggers talk to their supervisor from threads.
+        states = await sync_to_async(task_runner.RuntimeTaskInstance.get_task_states)(
+            dag_id=dag_id, task_ids=[task_id], run_ids=[run_id]
+        )
+    return {
+        _map_index(task_id, key): None if state is None else str(state)
+        for key, state in (states.get(run_id) or {}).items()
+    }
+
+
+def _map_index(task_id: str, key: str) -> int:
+    """Airflow names a task instance by the task's id, with "_" and the map index if it is mapped."""
+    return -1 if key == task_id else int(key.removeprefix(f"{task_id}_"))
+
+
+async def _ask(supervisor: Any, message: Any) -> Any:
+    """Ask a trigger's supervisor.
+
+    Its answer is taken in whatever becomes of whoever asked: before Airflow 3.3 one that is left in the pipe is taken for that to
+    the next question, and ends the whole process ("Response read out of order!").
+    """
+    asking = asyncio.ensure_future(supervisor.asend(message))
+    asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(asking)
 
 
 def previous_run_id(task_instance: Any) -> str | None:
@@ -135,12 +159,8 @@ def task_states(task_instance: Any, task_id: str, run_ids: Sequence[str]) -> dic
     told: dict[str, dict[str, Any]] = task_instance.get_task_states(
         dag_id=task_instance.dag_id, task_ids=[task_id], run_ids=list(run_ids)
     )
-    # A key is the task's id, with "_" and the map index if it is mapped.
     return {
-        run_id: {
-            -1 if key == task_id else int(key.removeprefix(f"{task_id}_")): state
-            for key, state in states.items()
-        }
+        run_id: {_map_index(task_id, key): state for key, state in states.items()}
         for run_id, states in told.items()
     }
 
@@ -158,7 +178,8 @@ async def publish_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str, val
     supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
     if supervisor is None or not hasattr(supervisor, "asend"):
         return False
-    await supervisor.asend(
+    await _ask(
+        supervisor,
         SetXCom(
             key=key,
             value=value,
@@ -166,7 +187,7 @@ async def publish_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str, val
             run_id=task_instance.run_id,
             task_id=task_instance.task_id,
             map_index=task_instance.map_index if task_instance.map_index is not None else -1,
-        )
+        ),
     )
     return True
 
@@ -182,13 +203,14 @@ async def read_own_xcom(task_instance: RuntimeTaskInstanceProtocol, key: str) ->
     supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
     if supervisor is None or not hasattr(supervisor, "asend"):
         return None
-    answer = await supervisor.asend(
+    answer = await _ask(
+        supervisor,
         GetXCom(
             key=key,
             dag_id=task_instance.dag_id,
             run_id=task_instance.run_id,
             task_id=task_instance.task_id,
             map_index=task_instance.map_index if task_instance.map_index is not None else -1,
-        )
+        ),
     )
     return getattr(answer, "value", None)

@@ -44,6 +44,31 @@ class Jobs(Protocol):
         ...
 
 
+class AsyncJobs(Protocol):
+    """The same, asked by what may not block."""
+
+    @property
+    def kind(self) -> Kind:
+        """Training jobs, or tuning jobs."""
+        ...
+
+    async def get(self, job_name: str) -> Mapping[str, Any]:
+        """The description; JobNotFound if there is no such job."""
+        ...
+
+    async def stop(self, job_name: str) -> bool:
+        """Stop it; False if it has ended."""
+        ...
+
+    async def get_tags(self, job_arn: str) -> dict[str, str]:
+        """All tags of a job."""
+        ...
+
+    async def add_tags(self, job_arn: str, tags: Mapping[str, str]) -> None:
+        """Put tags on a job."""
+        ...
+
+
 TASK = "airflow-spot:task"
 """Digest of the task instance that a job belongs to."""
 TRY = "airflow-spot:try"
@@ -112,6 +137,22 @@ def stop_unless_taken_over(
     try_number: int | None,
     task: TaskIdentity | None = None,
 ) -> bool:
+    """Stop a job whose task was killed, from a thread that may block; :func:`stop_killed` has the rule."""
+    stopping = stop_killed(_Blocking(jobs), job_name, try_number=try_number, task=task)
+    try:
+        stopping.send(None)
+    except StopIteration as end:
+        return bool(end.value)
+    raise AssertionError("what blocks has nothing to wait for")
+
+
+async def stop_killed(
+    jobs: AsyncJobs,
+    job_name: str,
+    *,
+    try_number: int | None,
+    task: TaskIdentity | None = None,
+) -> bool:
     """Stop a job whose task was killed.
 
     :param try_number: the try that waited for it; None to stop it whoever waits.
@@ -120,24 +161,44 @@ def stop_unless_taken_over(
         has taken it over.
     """
     try:
-        description = jobs.get(job_name)
+        description = await jobs.get(job_name)
     except JobNotFound:
         return False
     if jobs.kind.has_ended(description):
         return False
     arn = description[jobs.kind.arn]
-    tags = jobs.get_tags(arn)
+    tags = await jobs.get_tags(arn)
     if (task is not None and tags.get(TASK) != task.digest) or _taken_over(tags, try_number):
         return False
     try:
-        release(jobs, arn, "killed")
+        await jobs.add_tags(arn, {RELEASED: "killed"})
     except ClientError as error:
         # What bills is the job, not the tag: it is stopped all the same.
         log.warning("%s could not be tagged as killed: %s", job_name, error)
-    if _taken_over(jobs.get_tags(arn), try_number):
+    if _taken_over(await jobs.get_tags(arn), try_number):
         # It came in between, and will read the tag just written: it stops the job itself and starts a new one.
         return False
-    return jobs.stop(job_name)
+    return await jobs.stop(job_name)
+
+
+class _Blocking:
+    """Jobs that are asked about in this thread, for a coroutine that is never suspended."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self.kind = jobs.kind
+
+    async def get(self, job_name: str) -> dict[str, Any]:
+        return self._jobs.get(job_name)
+
+    async def get_tags(self, job_arn: str) -> dict[str, str]:
+        return self._jobs.get_tags(job_arn)
+
+    async def add_tags(self, job_arn: str, tags: Mapping[str, str]) -> None:
+        self._jobs.add_tags(job_arn, tags)
+
+    async def stop(self, job_name: str) -> bool:
+        return self._jobs.stop(job_name)
 
 
 def _taken_over(tags: Mapping[str, str], try_number: int | None) -> bool:

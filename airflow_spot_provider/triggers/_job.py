@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
 from airflow.triggers.base import TriggerEvent
-from asgiref.sync import sync_to_async
 
-from airflow_spot_provider._compat import TRIGGERS_HAVE_ON_KILL, was_killed_by_user
+from airflow_spot_provider._compat import USER_ACTION
 from airflow_spot_provider.aws.kinds import Kind, instance_types_of
-from airflow_spot_provider.aws.ownership import stop_unless_taken_over
+from airflow_spot_provider.aws.watching.stopping import Stop
 from airflow_spot_provider.aws.watching.subscription import Notice, Sighting, Subscription
+from airflow_spot_provider.aws.watching.watcher import Watcher
 from airflow_spot_provider.training import SpotTrainingError
 from airflow_spot_provider.training.progress import Facts
 from airflow_spot_provider.triggers._progress import publisher_of_this_loop
@@ -85,69 +84,70 @@ class JobTrigger(WatchingTrigger):
         """Wait for the job's news, tell them, and yield one event when it has ended."""
         now = asyncio.get_running_loop().time
         deferred_since = now()
+        ti, watcher = self.task_instance, self.watcher()
         try:
-            ti, watcher = self.task_instance, self.watcher()
-            group = sys.intern(f"{ti.dag_id}/{ti.task_id}") if ti is not None else None
-            subscription = Subscription(self.job_name, poll_interval=self.poll_interval, group=group)
-            told, ended = 0, None
-            if ti is not None:
-                watcher.turns.taken(key_of(ti))
-            watcher.add(self.kind, subscription)
             try:
-                while ended is None:
-                    # The news are not kept while waiting: a description takes more memory than all else here.
-                    news = await subscription.next()
-                    if isinstance(news, Notice):
-                        (self.logger().warning if news.warning else self.logger().info)("%s", news.text)
-                    else:
-                        told, ended = self.tell(news, told)
-                        if ended is not None:
-                            watcher.turns.freed(instance_types_of(news.description))
-                    del news
-            finally:
-                watcher.remove(self.kind, subscription)
-                self.stopped()
-                if ti is not None:
-                    publisher_of_this_loop().forget(ti)
-        except SpotTrainingError as error:
-            yield TriggerEvent({"job_name": self.job_name, self.how_it_ended: None, "error": str(error)})
-            return
-        except asyncio.CancelledError:
-            if not TRIGGERS_HAVE_ON_KILL:
-                await self._stop_if_killed()
+                event: dict[str, Any] = {self.how_it_ended: await self._until_it_ends(watcher)}
+            except SpotTrainingError as error:
+                event = {self.how_it_ended: None, "error": str(error)}
+            if ti is not None and (left := deferred_since + shortest_deferral() - now()) > 0:
+                await asyncio.sleep(left)
+        except asyncio.CancelledError as error:
+            if ti is not None:
+                # Perhaps a user's doing, perhaps a shutdown. What Airflow calls next may be cut short by its next cancel.
+                self._hand_over(watcher, ti, is_reported=error.args == (USER_ACTION,))
             raise
-        if ti is not None and (left := deferred_since + shortest_deferral() - now()) > 0:
-            await asyncio.sleep(left)
-        yield TriggerEvent({"job_name": self.job_name, self.how_it_ended: ended})
+        yield TriggerEvent({"job_name": self.job_name, **event})
 
     async def on_kill(self) -> None:
         """Stop the job: a user has cleared, failed or succeeded the task (Airflow 3.3 and later)."""
         if not self.cancel_on_kill:
             self.logger().info("%s goes on: cancel_on_kill is False.", self.job_name)
             return
-        if await sync_to_async(stop_unless_taken_over)(
-            self.hook().jobs(self.kind), self.job_name, try_number=self.try_number
-        ):
-            self.logger().info(
-                "The task was killed: stopping %s, so that it bills no more.",
-                self.job_name,
-            )
-        else:
-            self.logger().info(
-                "The task was killed; %s has ended, or a later try has taken it over.",
-                self.job_name,
-            )
+        self._hand_over(self.watcher(), self.task_instance, is_reported=True)
+        self.logger().info(
+            "The task was killed: %s is stopped, so that it bills no more, unless a later try has taken it over.",
+            self.job_name,
+        )
 
-    async def _stop_if_killed(self) -> None:
-        """Before Airflow 3.3 a kill and a shutdown look alike here; only the task's state tells them apart."""
+    async def _until_it_ends(self, watcher: Watcher) -> str:
+        """How the job ended.
+
+        :raises SpotTrainingError: it cannot be watched any more.
+        """
+        ti = self.task_instance
+        subscription = Subscription(self.job_name, poll_interval=self.poll_interval)
+        told = 0
+        if ti is not None:
+            watcher.turns.taken(key_of(ti))
+        watcher.add(self.kind, subscription)
         try:
-            killed = await was_killed_by_user(self.task_instance)
-        except Exception as error:  # noqa: BLE001 - a job is never stopped on a guess
-            self.logger().warning(
-                "Cannot tell why the trigger was cancelled (%s); %s goes on.",
-                error,
-                self.job_name,
+            while True:
+                # The news are not kept while waiting: a description takes more memory than all else here.
+                news = await subscription.next()
+                if isinstance(news, Notice):
+                    (self.logger().warning if news.warning else self.logger().info)("%s", news.text)
+                else:
+                    told, ended = self.tell(news, told)
+                    if ended is not None:
+                        watcher.turns.freed(instance_types_of(news.description))
+                        return ended
+                del news
+        finally:
+            watcher.remove(self.kind, subscription)
+            self.stopped()
+            if ti is not None:
+                publisher_of_this_loop().forget(ti)
+
+    def _hand_over(self, watcher: Watcher, task_instance: Any, *, is_reported: bool) -> None:
+        """Have the watcher stop the job, if the task was killed: in one step, which no cancel can cut."""
+        if self.cancel_on_kill:
+            watcher.stop_job(
+                Stop(
+                    self.kind,
+                    self.job_name,
+                    task=None if task_instance is None else key_of(task_instance),
+                    try_number=self.try_number,
+                    is_reported=is_reported,
+                )
             )
-            return
-        if killed:
-            await self.on_kill()

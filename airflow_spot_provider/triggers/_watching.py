@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from abc import abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -15,11 +15,13 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
+from airflow_spot_provider._compat import task_states_in_triggerer
 from airflow_spot_provider.aws.errors import Backoff
 from airflow_spot_provider.aws.watching.events import QueueReader
 from airflow_spot_provider.aws.watching.line import Connect, Line
 from airflow_spot_provider.aws.watching.metrics import AirflowMetrics
-from airflow_spot_provider.aws.watching.watcher import Watcher, watchers_of_this_loop
+from airflow_spot_provider.aws.watching.stopping import TaskKey
+from airflow_spot_provider.aws.watching.watcher import Watcher, Watchers, watchers_of_this_loop
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 
 log = logging.getLogger(__name__)
@@ -73,17 +75,45 @@ class WatchingTrigger(BaseTrigger):
 
     def hook(self) -> SageMakerSpotHook:
         """A new hook with the operator's settings."""
+        return self._settings.hook()
+
+    def watcher(self) -> Watcher:
+        """The watcher that all triggers with these settings share."""
+        return watcher_for(self._settings)
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How AWS is reached: what tells watchers apart. A watcher keeps these, and no trigger.
+
+    :param aws_conn_id: Airflow connection.
+    :param region_name: AWS region; None for the connection's.
+    :param verify: whether to verify TLS certificates, or a path to a CA bundle.
+    :param botocore_config: keyword arguments of ``botocore.config.Config``.
+    """
+
+    aws_conn_id: str | None
+    region_name: str | None
+    verify: bool | str | None = None
+    botocore_config: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """What tells these from others."""
+        return repr(self)
+
+    def hook(self) -> SageMakerSpotHook:
+        """A new hook: credentials may have been renewed since the last one."""
         return SageMakerSpotHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
             config=self.botocore_config,
         )
-
-    def watcher(self) -> Watcher:
-        """The watcher that all triggers with these settings share."""
-        settings = (self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
-        return watcher_for(self.hook, tuple(map(repr, settings)))
 
 
 def shortest_deferral() -> float:
@@ -95,35 +125,36 @@ def shortest_deferral() -> float:
     return _HEARTBEATS * float(conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0))
 
 
-def key_of(task_instance: Any) -> Hashable:
+def key_of(task_instance: Any) -> TaskKey:
     """What tells the tasks that wait here apart, whatever they wait for."""
     ti = task_instance
-    return ti.dag_id, ti.run_id, ti.task_id, ti.map_index
+    return TaskKey(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
 
 
-def watcher_for(hook: Callable[[], SageMakerSpotHook], key: Hashable) -> Watcher:
-    """The watcher that triggers with the same settings share.
-
-    :param hook: makes a hook with the settings. A new one for each client: credentials may have been renewed.
-    :param key: the settings.
-    """
-    return watchers_of_this_loop().get(key, lambda: _start(hook, key))
+def watcher_for(settings: Settings) -> Watcher:
+    """The watcher that triggers with the same settings share."""
+    watchers = watchers_of_this_loop()
+    return watchers.get(settings.key, lambda: _start(watchers, settings))
 
 
-def _start(hook: Callable[[], SageMakerSpotHook], key: Hashable) -> Watcher:
-    jitter, metrics = random.Random(), AirflowMetrics(hook()._region_name or "default")
+def _start(watchers: Watchers, settings: Settings) -> Watcher:
+    jitter = watchers.jitter
+    metrics = AirflowMetrics(settings.region_name or "default")
 
     def _client_of(service: str) -> Connect:
         async def _connect() -> AbstractAsyncContextManager[Any]:
+            hook = settings.hook()
             try:
-                return await hook().connect(service)
+                client = await hook.connect(service)
             except AirflowRuntimeError as error:
                 raise ConnectionError("Airflow did not hand out the AWS connection.") from error
+            metrics.region = settings.region_name or hook.region_name or "default"
+            return client
 
         return _connect
 
     async def _listen() -> None:
-        queue = await _queue(hook, Backoff(jitter, base=5.0, cap=300.0))
+        queue = await _queue(settings, Backoff(jitter, base=5.0, cap=300.0))
         if queue is None:
             return
 
@@ -132,18 +163,18 @@ def _start(hook: Callable[[], SageMakerSpotHook], key: Hashable) -> Watcher:
             return QueueReader(queue, line, metrics=metrics, backoff=Backoff(jitter, cap=300.0))
 
         # A name may be another queue for another connection; a URL is not.
-        shared = queue if "/" in queue else (queue, key)
-        await watchers_of_this_loop().listen(watcher, shared, _reader)
+        shared = queue if "/" in queue else (queue, settings.key)
+        await watchers.listen(watcher, shared, _reader)
 
-    watcher = Watcher(_client_of, jitter=jitter, metrics=metrics)
+    watcher = Watcher(_client_of, ask_states=task_states_in_triggerer, jitter=jitter, metrics=metrics)
     watcher.start(_listen(), name="listening for events")
     return watcher
 
 
-async def _queue(hook: Callable[[], SageMakerSpotHook], backoff: Backoff) -> str | None:
+async def _queue(settings: Settings, backoff: Backoff) -> str | None:
     while True:
         try:
-            return await sync_to_async(hook().events_queue)()
+            return await sync_to_async(settings.hook().events_queue)()
         except ValueError as error:
             log.warning("%s Jobs are watched by polling.", error)
             return None

@@ -7,7 +7,6 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,6 +18,7 @@ from airflow_spot_provider.aws.errors import (
     is_throttled,
     is_worth_a_retry,
 )
+from airflow_spot_provider.aws.lag import told_at
 from airflow_spot_provider.aws.watching.metrics import Metrics
 
 Connect = Callable[[], Awaitable[AbstractAsyncContextManager[Any]]]
@@ -92,7 +92,7 @@ class Line:
                     raise
             else:
                 self._recovered()
-                self.told_at = _date_of(answer)
+                self.told_at = told_at(answer)
                 return answer
 
     async def warm_up(self) -> None:
@@ -153,11 +153,3 @@ class Line:
         self._backoff.reset()
         self.trouble_since = None
         self._gap = 0.0 if self._gap < _LEAST_GAP / 4 else self._gap * 0.9
-
-
-def _date_of(answer: dict[str, Any]) -> datetime | None:
-    headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
-    try:
-        return parsedate_to_datetime(headers["date"])
-    except (KeyError, TypeError, ValueError):
-        return None

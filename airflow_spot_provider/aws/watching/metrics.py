@@ -47,14 +47,14 @@ class AirflowMetrics:
     push_unreadable      counter   region                   messages in the queue that are no events
     ===================  ========  =======================  ================================================
 
-    :param region: AWS region, for the tags.
+    :param region: AWS region, for the tags; the connection's, once a client has told it.
     """
 
     def __init__(self, region: str) -> None:
         from airflow.providers.common.compat.sdk import Stats
 
         self._stats = Stats
-        self._region = region
+        self.region = region
 
     def incr(self, name: str, count: int = 1, **tags: str) -> None:
         """Count."""
@@ -69,4 +69,4 @@ class AirflowMetrics:
         self._stats.timing(f"{PREFIX}.{name}", seconds * 1000, tags=self._tags(tags))
 
     def _tags(self, tags: Mapping[str, str]) -> dict[str, str]:
-        return {name: tag(value) for name, value in {"region": self._region, **tags}.items()}
+        return {name: tag(value) for name, value in {"region": self.region, **tags}.items()}

@@ -11,9 +11,12 @@ from botocore.loaders import Loader, create_loader
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS, TUNING_JOBS
 
 OPERATIONS = frozenset(
-    operation
-    for kind in (TRAINING_JOBS, TUNING_JOBS)
-    for operation in (f"Describe{kind.resource}", f"List{kind.resource}s")
+    {
+        operation
+        for kind in (TRAINING_JOBS, TUNING_JOBS)
+        for operation in (f"Describe{kind.resource}", f"List{kind.resource}s", f"Stop{kind.resource}")
+    }
+    | {"AddTags", "ListTags"}
 )
 """What a watcher asks of SageMaker."""
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from airflow_spot_provider.aws.kinds import Description
+from airflow_spot_provider.aws.standing import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,6 @@ class Subscription:
 
     :param job_name: the job's name.
     :param poll_interval: seconds; a change is known within about two of them.
-    :param group: jobs of one group are alike: what they took tells when the next may end.
     """
 
     __slots__ = (
@@ -45,16 +45,17 @@ class Subscription:
         "_notices",
         "_sighting",
         "_waiter",
-        "group",
         "job_name",
+        "known",
         "knows_trouble",
         "poll_interval",
     )
 
-    def __init__(self, job_name: str, *, poll_interval: float, group: str | None = None) -> None:
+    def __init__(self, job_name: str, *, poll_interval: float) -> None:
         self.job_name = job_name
         self.poll_interval = poll_interval
-        self.group = group
+        self.known: Seen | None = None
+        """What was put last."""
         self.knows_trouble = False
         self._sighting: Sighting | None = None
         self._notices: tuple[Notice, ...] = ()

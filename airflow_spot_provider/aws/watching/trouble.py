@@ -7,20 +7,21 @@ from collections.abc import Callable
 
 from airflow_spot_provider.aws.errors import code_of
 from airflow_spot_provider.aws.watching.line import Line
-from airflow_spot_provider.aws.watching.pace import Pace
 from airflow_spot_provider.aws.watching.subscription import Notice, Subscription
 
 
-async def tell_of_trouble(line: Line, pace: Pace, waiting: Callable[[], list[Subscription]]) -> None:
+async def tell_of_trouble(
+    line: Line, interval: Callable[[], float], waiting: Callable[[], list[Subscription]]
+) -> None:
     """Say it in the tasks' logs when AWS cannot be asked for so long that changes are known late, and when it can again."""
     told = False
     while True:
-        await asyncio.sleep(pace.interval / 2)
+        await asyncio.sleep(interval() / 2)
         since, trouble = line.trouble_since, line.trouble
         if since is None and not told:
             continue
         told = since is not None
-        late = since is not None and asyncio.get_running_loop().time() - since >= pace.interval
+        late = since is not None and asyncio.get_running_loop().time() - since >= interval()
         for count, subscription in enumerate(waiting()):
             if since is None:
                 say_it_is_over(subscription)

@@ -7,10 +7,11 @@ Who owns what::
       Watcher           one for each connection, region and client configuration: its line, its pollers, its life
         Turns           whose turn it is to submit, where SageMaker takes no more jobs just now
         Line            one for each AWS service: the one client; the pace of calls, and the patience, that all share
-        Poller          what changed of the training jobs, and another of the tuning jobs
+        Stopper         stops the jobs of killed tasks
+        Poller          how the training jobs are now, and another for the tuning jobs
           Subscription  what one trigger holds: its job's news
 
-A watcher is started by the first subscription and ended by the last. It runs outside of any trigger's context, so that
+A watcher is started by the first subscription and ended by the last, when the last job that is to be stopped has been. It runs outside of any trigger's context, so that
 what it logs goes to the triggerer's own log.
 """
 
@@ -29,6 +30,7 @@ from airflow_spot_provider.aws.watching.events import QueueReader
 from airflow_spot_provider.aws.watching.line import Connect, Line
 from airflow_spot_provider.aws.watching.metrics import Metrics
 from airflow_spot_provider.aws.watching.poller import Poller
+from airflow_spot_provider.aws.watching.stopping import AskStates, Stop, Stopper
 from airflow_spot_provider.aws.watching.subscription import Subscription
 from airflow_spot_provider.aws.watching.turns import Ticket, Turns
 
@@ -37,15 +39,21 @@ _LINGER_SECONDS = 5.0
 
 
 class Watcher:
-    """Watches the jobs of one connection and region.
+    """Watches the jobs of one connection and region, and stops those that nobody waits for any more.
 
     :param connect_to: gives what makes new clients of an AWS service.
+    :param ask_states: asks Airflow what tasks are doing.
     :param jitter: spreads what is repeated.
     :param metrics: where it is counted and measured.
     """
 
     def __init__(
-        self, connect_to: Callable[[str], Connect], *, jitter: random.Random, metrics: Metrics
+        self,
+        connect_to: Callable[[str], Connect],
+        *,
+        ask_states: AskStates,
+        jitter: random.Random,
+        metrics: Metrics,
     ) -> None:
         self._connect_to = connect_to
         self._jitter = jitter
@@ -57,10 +65,14 @@ class Watcher:
         self._events_arrive = False
         self.turns = Turns(jitter)
         self.ended: Callable[[], None] = lambda: None
+        self._stopper = Stopper(
+            self.line("sagemaker"), ask_states, jitter=jitter, idle=self._end_unless_needed
+        )
+        self.start(self._stopper.run(), name="stopping jobs")
         self.start(self._keep_the_lines(), name="keeping the lines to AWS")
 
     def __len__(self) -> int:
-        return sum(map(len, self._pollers.values())) + len(self.turns)
+        return sum(map(len, self._pollers.values())) + len(self.turns) + len(self._stopper)
 
     def line(self, service: str) -> Line:
         """The line to an AWS service, with this watcher's connection: one client for all who ask over it."""
@@ -82,6 +94,11 @@ class Watcher:
         """Someone waits no more; whoever is the last ends the watcher."""
         self._pollers[kind].remove(subscription)
         self._end_unless_needed()
+
+    def stop_job(self, stop: Stop) -> None:
+        """Have a job stopped. It is the watcher's own work from here on, which no trigger's end reaches."""
+        self._stay()
+        self._stopper.add(stop)
 
     def queue_up(self, waits_for: str, *, since: float, waited: float, stay: float, task: Hashable) -> Ticket:
         """Someone waits for a turn to submit; see :meth:`Turns.join`."""
@@ -125,19 +142,24 @@ class Watcher:
             task.cancel()
 
     async def _keep_the_lines(self) -> None:
-        """Close the clients at the end, which may be the end of the whole loop."""
+        """Close the clients at the end, which may be the end of the whole loop, and of jobs to be stopped over them."""
         try:
             await asyncio.get_running_loop().create_future()
         finally:
             self.ended()
+            await self._stopper.finish()
             for line in self._lines.values():
                 await line.close()
 
 
 class Watchers:
-    """All watchers of one event loop, and the readers of the queues from which they hear of changes."""
+    """All watchers of one event loop, and the readers of the queues from which they hear of changes.
 
-    def __init__(self) -> None:
+    :param jitter: spreads what they repeat.
+    """
+
+    def __init__(self, jitter: random.Random) -> None:
+        self.jitter = jitter
         self._watchers: dict[Hashable, Watcher] = {}
         self._readers: dict[Hashable, tuple[QueueReader, asyncio.Task[None]]] = {}
 
@@ -187,4 +209,7 @@ _BY_LOOP: WeakKeyDictionary[asyncio.AbstractEventLoop, Watchers] = WeakKeyDictio
 
 def watchers_of_this_loop() -> Watchers:
     """The watchers of the running event loop: a triggerer has one loop, and a test has none from the test before."""
-    return _BY_LOOP.setdefault(asyncio.get_running_loop(), Watchers())
+    loop = asyncio.get_running_loop()
+    if loop not in _BY_LOOP:
+        _BY_LOOP[loop] = Watchers(random.Random())
+    return _BY_LOOP[loop]

@@ -6,20 +6,21 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.jobs import triggerer_job_runner
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from airflow_spot_provider import _compat
-from airflow_spot_provider.aws import errors
+from airflow_spot_provider.aws import errors, lag
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
-from airflow_spot_provider.aws.watching import poller
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import spot_request
-from airflow_spot_provider.triggers import _job as triggers
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
+from tests.integration.provider.supervisor import serve_triggers
 
 pytestmark = pytest.mark.usefixtures("aws_connection")
 
@@ -127,48 +128,60 @@ def test_kill_leaves_the_job_alone_when_told_so(submit: Any, hook: SageMakerSpot
     hook.jobs(TRAINING_JOBS).stop(job)
 
 
-@pytest.mark.parametrize(("killed", "statuses"), [(True, {"Stopping", "Stopped"}), (False, {"InProgress"})])
-def test_before_airflow_3_3_the_tasks_state_tells_a_kill_from_a_shutdown(
-    submit: Any, hook: SageMakerSpotHook, monkeypatch: pytest.MonkeyPatch, killed: bool, statuses: set[str]
+@pytest.mark.parametrize(
+    ("states", "statuses"),
+    [
+        ({"run": {"train": "failed"}}, {"Stopping", "Stopped"}),
+        ({}, {"Stopping", "Stopped"}),
+        ({"run": {"train": "deferred"}}, {"InProgress"}),
+        (None, {"InProgress"}),
+    ],
+    ids=["marked failed", "deleted", "handed over", "nobody knows"],
+)
+@pytest.mark.parametrize("says_why", [True, False], ids=["Airflow 3.3", "before"])
+def test_tasks_state_tells_a_kill_from_everything_else_that_ends_a_trigger(
+    submit: Any,
+    hook: SageMakerSpotHook,
+    monkeypatch: pytest.MonkeyPatch,
+    states: dict[str, dict[str, str | None]] | None,
+    statuses: set[str],
+    says_why: bool,
 ) -> None:
-    async def _state(_task_instance: object) -> bool:
-        return killed
+    def _states() -> dict[str, dict[str, str | None]]:
+        if states is None:
+            raise ConnectionResetError
+        return states
 
-    monkeypatch.setattr(triggers, "TRIGGERS_HAVE_ON_KILL", False)
-    monkeypatch.setattr(triggers, "was_killed_by_user", _state)
+    supervisor = serve_triggers(monkeypatch)
+    supervisor.states = _states
     job = submit("never-launched", max_wait=36_000)
+    trigger = _trigger(job)
+    trigger.task_instance = SimpleNamespace(  # type: ignore[assignment]
+        dag_id="dag", run_id="run", task_id="train", map_index=-1, try_number=1
+    )
 
     async def _cancel() -> None:
-        waiting = asyncio.create_task(_next_event(_trigger(job)))
-        await asyncio.sleep(0.3)  # until it waits
-        waiting.cancel()
+        waiting = asyncio.create_task(_next_event(trigger))
+        while not supervisor.written:  # noqa: ASYNC110 - until it is seen and published
+            await asyncio.sleep(0.02)
+        waiting.cancel(*(["__airflow_user_action__"] if says_why else []))
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        watcher = trigger.watcher()
+        assert len(watcher) == 1
+        if states is not None:
+            while len(watcher):  # noqa: ASYNC110 - until the watcher has dealt with it
+                await asyncio.sleep(0.02)
 
-    asyncio.run(_cancel())
+    asyncio.run(asyncio.wait_for(_cancel(), 30))
     assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] in statuses
-    hook.jobs(TRAINING_JOBS).stop(job)
-
-
-def test_job_is_not_stopped_when_the_tasks_state_cannot_be_had(
-    submit: Any, hook: SageMakerSpotHook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def _no_answer(_task_instance: object) -> bool:
-        raise ConnectionResetError
-
-    monkeypatch.setattr(triggers, "was_killed_by_user", _no_answer)
-    job = submit("never-launched", max_wait=36_000)
-
-    asyncio.run(_trigger(job)._stop_if_killed())
-
-    assert hook.jobs(TRAINING_JOBS).get(job)["TrainingJobStatus"] == "InProgress"
     hook.jobs(TRAINING_JOBS).stop(job)
 
 
 def test_job_that_does_not_exist_is_reported_after_its_grace(
     monkeypatch: pytest.MonkeyPatch, unique: str
 ) -> None:
-    monkeypatch.setattr(poller, "NOT_FOUND_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(lag, "NOT_FOUND_GRACE_SECONDS", 0.3)
 
     [event] = asyncio.run(_events(_trigger(unique)))
 
@@ -233,13 +246,14 @@ def test_trigger_outlasts_throttling_outages_dropped_connections_and_expired_cre
 def test_missing_permission_ends_the_watch_and_names_what_to_grant(
     submit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lag, "DENIED_GRACE_SECONDS", 0.3)
     job = submit("uninterrupted")
     connect = SageMakerSpotHook.connect
 
     @asynccontextmanager
     async def _denied(client_context: Any) -> AsyncIterator[Any]:
         async with client_context as client:
-            yield _Troubled(client, [_client_error("AccessDeniedException", 400)])
+            yield _Troubled(client, [_client_error("AccessDeniedException", 400)] * 1_000)
 
     async def _connect(hook: SageMakerSpotHook, service: str = "sagemaker") -> Any:
         return _denied(await connect(hook, service))
@@ -251,9 +265,9 @@ def test_missing_permission_ends_the_watch_and_names_what_to_grant(
     assert "sagemaker:DescribeTrainingJob" in event["error"]
 
 
-def test_this_airflow_has_on_kill() -> None:
-    """If a later Airflow takes it away again, the other way has to be taken: look at _compat."""
-    assert _compat.TRIGGERS_HAVE_ON_KILL
+def test_this_airflow_says_that_a_user_acted() -> None:
+    """If a later Airflow says it in other words, what a triggerer logs as it ends has to be told by those: see _compat."""
+    assert triggerer_job_runner._USER_ACTION_CANCEL_MSG == _compat.USER_ACTION
 
 
 def test_emulator_counts_one_call_a_look(submit: Any, emulator: SageMakerEmulator) -> None:
