@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -14,15 +13,16 @@ from botocore.exceptions import ClientError
 from airflow_spot_provider._compat import TaskDeferralError, TaskDeferralTimeout
 from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
-from airflow_spot_provider.aws.ownership import release, stop_unless_taken_over
-from airflow_spot_provider.aws.watch import Log, Watch, watch_blocking
+from airflow_spot_provider.aws.ownership import release
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.operators._rendering import masked_config, masked_values
-from airflow_spot_provider.operators._submission import Found, Names, Submitted, newest_job, submit
+from airflow_spot_provider.operators._stopping import stop_killed, stop_waited_for
+from airflow_spot_provider.operators._submission import Found, Names, Submitted, submit
 from airflow_spot_provider.operators._turn import TurnTakingOperator
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
     MustWaitItsTurn,
+    SpotTrainingError,
     SpotTrainingResult,
     SpotTuningResult,
     TaskIdentity,
@@ -81,6 +81,7 @@ class SpotJobOperator(TurnTakingOperator):
         self._job_name: str | None = None
         self._ended: tuple[Description, SpotTrainingResult | SpotTuningResult] | None = None
         self._try_number = 0
+        self._killed = False
 
     # What the kinds of job differ in
 
@@ -124,9 +125,9 @@ class SpotJobOperator(TurnTakingOperator):
             try:
                 submitted = self._submit(context, request)
             except MustWaitItsTurn as refusal:
-                self._await_turn(
-                    context, refusal, self._progress({**request, self.kind.name: self._job_name})
-                )
+                progress = self._progress({**request, self.kind.name: self._job_name})
+                self._job_name = None  # there is none, and nothing for a kill to stop
+                self._await_turn(context, refusal, progress)
                 continue
             earlier = [self._attempt(description) for description in submitted.earlier]
             killed = submitted.found is Found.KILLED_JOB
@@ -141,7 +142,12 @@ class SpotJobOperator(TurnTakingOperator):
                     kwargs=None if killed else {"earlier": earlier},
                     timeout=self._time_left(),
                 )
-            description = self._watch(submitted.job_name, self.poll_interval, self.log)
+            description = self._jobs.watch(
+                submitted.job_name,
+                poll_interval=self.poll_interval,
+                log=self.log,
+                just_created=submitted.found is Found.NOTHING,
+            )
             if not killed:
                 self._waits_since = None
                 return self._finish(context, description, earlier)
@@ -158,7 +164,7 @@ class SpotJobOperator(TurnTakingOperator):
         """
         job_name = self._ended_job(context, event)
         # The event came from another process: this one sees for itself, in case SageMaker's answer lags behind it.
-        return self._finish(context, self._watch(job_name, 2.0, None), earlier)
+        return self._finish(context, self._jobs.watch(job_name, poll_interval=2.0), earlier)
 
     def _publish(
         self, context: Context, description: Description, result: SpotTrainingResult | SpotTuningResult
@@ -210,14 +216,17 @@ class SpotJobOperator(TurnTakingOperator):
         return result
 
     def on_kill(self) -> None:
-        """Stop the job when the task is killed while a worker has it."""
+        """Stop the job when the task is killed while a worker has it: at once, for the worker itself is ended in a moment."""
+        self._killed = True
         if self._job_name is None or not self.cancel_on_kill:
             return
-        self.log.info(
-            "The task was killed: stopping %s, so that it bills no more.",
-            self._job_name,
+        self.log.info("The task was killed: stopping %s, so that it bills no more.", self._job_name)
+        self._stop_killed(self._job_name)
+
+    def _stop_killed(self, job_name: str) -> None:
+        stop_killed(
+            self.hook, self.kind, job_name, try_number=self._try_number, task=self._task, log=self.log
         )
-        stop_unless_taken_over(self._jobs, self._job_name, try_number=self._try_number, task=self._task)
 
     @property
     def _jobs(self) -> SageMakerJobs:
@@ -232,6 +241,10 @@ class SpotJobOperator(TurnTakingOperator):
             try_number=self._try_number,
             about_to_create=self._set_job_name,
         )
+        if self._killed and self.cancel_on_kill:
+            # The kill came in the middle of the call, and may have found no job yet.
+            self._stop_killed(submitted.job_name)
+            raise self._was_killed()
         noun = self.kind.noun
         messages = {
             Found.NOTHING: f"Submitted {noun} %s.",
@@ -267,7 +280,14 @@ class SpotJobOperator(TurnTakingOperator):
         return self._task
 
     def _set_job_name(self, job_name: str) -> None:
+        if self._killed:
+            raise self._was_killed()
         self._job_name = job_name
+
+    def _was_killed(self) -> SpotTrainingError:
+        return SpotTrainingError(
+            f"The task was killed while it submitted its {self.kind.noun}, and does not go on. Clear it to have another."
+        )
 
     @property
     def _connection(self) -> dict[str, Any]:
@@ -283,11 +303,6 @@ class SpotJobOperator(TurnTakingOperator):
     def _facts(self) -> Facts:
         """What goes into every progress besides what SageMaker tells."""
         return Facts(aws_conn_id=self.aws_conn_id, region=self.hook.conn_region_name)
-
-    def _watch(self, job_name: str, poll_interval: float, log: Log | None) -> Description:
-        jitter = random.Random()
-        watch = Watch(self.kind, job_name, poll_interval=poll_interval, log=log, jitter=jitter)
-        return watch_blocking(watch, self._jobs.describe, job_name)
 
     def _ended_job(self, context: Context, event: dict[str, Any] | None) -> str:
         if event is None:
@@ -319,11 +334,8 @@ class SpotJobOperator(TurnTakingOperator):
         if not self.cancel_on_kill:
             return
         task = self._identify(context)
-        job_name = newest_job(self._jobs, self._names(task, self._request()))
-        if job_name and stop_unless_taken_over(
-            self._jobs, job_name, try_number=self._try_number, task=self._task
-        ):
-            self.log.warning("%s: stopping %s, so that it bills no more.", why, job_name)
+        names = self._names(task, self._request())
+        stop_waited_for(self._jobs, names, try_number=self._try_number, task=task, why=why, log=self.log)
 
     def _do_render_template_fields(
         self,

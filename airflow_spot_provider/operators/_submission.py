@@ -9,10 +9,19 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from airflow_spot_provider.aws.errors import is_denied
 from airflow_spot_provider.aws.kinds import Description
 from airflow_spot_provider.aws.ownership import RELEASED, TASK, tags_of, take_over
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
-from airflow_spot_provider.training import JobNameTaken, JobNotFound, MustWaitItsTurn, TaskIdentity
+from airflow_spot_provider.training import (
+    JobNameTaken,
+    JobNotFound,
+    MustWaitItsTurn,
+    SpotTrainingError,
+    TaskIdentity,
+)
 
 Names = Callable[[int], str]
 """Gives the name of a task instance's first job, its second, and so on: always the same."""
@@ -62,7 +71,7 @@ def submit(
     :param about_to_create: is told each name before it is asked for, so that a kill finds the job whenever it comes.
     :raises JobNameTaken: the user's name belongs to another job.
     :raises MustWaitItsTurn: SageMaker takes no more jobs just now, and this task has none.
-    :raises SpotTrainingError: SageMaker does not take the request.
+    :raises SpotTrainingError: SageMaker does not take the request, or this task may not look at the job that is there.
     """
     own_tags = [{"Key": key, "Value": value} for key, value in tags_of(task, try_number).items()]
     request = {**request, "Tags": [*request.get("Tags", ()), *own_tags]}
@@ -75,30 +84,70 @@ def submit(
             created = jobs.create({**request, kind.name: name})
         except MustWaitItsTurn:
             # SageMaker may look at its quotas before it looks at the name, and it may be this very job that fills them.
-            if not exists(jobs, name):
+            if not _is_seen(jobs, name):
                 raise
             created = False
         if created:
             return Submitted(name, Found.NOTHING, tuple(earlier), jobs.created_at)
-        description = jobs.get(name, just_created=True)
-        tags = jobs.get_tags(description[kind.arn])
-        if tags.get(TASK) != task.digest:
-            raise JobNameTaken(
-                f"{kind.name} {name!r} is taken by a job that is not this task's, and SageMaker takes a name only "
-                "once per account and region. Leave it out of config (a unique one is then derived), or make it unique "
-                "to the DAG run, as with 'name-{{ ts_nodash }}'."
-            )
-        ended = kind.has_ended(description)
-        if RELEASED not in tags and ended:
-            return Submitted(name, Found.ENDED_JOB, tuple(earlier))
-        if RELEASED not in tags and take_over(jobs, description, try_number=try_number):
-            return Submitted(name, Found.OWN_JOB, tuple(earlier))
-        if not ended:
-            # A kill has let go of it and may not have stopped it yet; a second stop does no harm.
-            jobs.stop(name)
-            return Submitted(name, Found.KILLED_JOB, tuple(earlier))
-        earlier.append(description)
+        try:
+            met = _met(jobs, name, task, try_number)
+        except ClientError as error:
+            raise _not_taken_up(jobs, name, error) from error
+        if isinstance(met, Found):
+            return Submitted(name, met, tuple(earlier))
+        earlier.append(met)
     raise AssertionError("attempts are counted without end")
+
+
+def _met(jobs: SageMakerJobs, name: str, task: TaskIdentity, try_number: int) -> Found | Description:
+    """What the job of this name is to this task; the description of one that has ended, and that was let go of.
+
+    The job may have been created a moment ago, by a call whose answer got lost: then its description, its tags and a policy that goes by
+    them may lag, and ``jobs`` asks again.
+    """
+    kind = jobs.kind
+    description = jobs.get(name, just_created=True)
+    tags = jobs.get_tags(description[kind.arn])
+    if tags.get(TASK) != task.digest:
+        whose = f"the tag {TASK} of another task" if TASK in tags else f"no tag {TASK}"
+        raise JobNameTaken(
+            f"{kind.name} {name!r} is taken by a job that is not this task's (it has {whose}), and SageMaker takes a name only "
+            "once per account and region. Leave it out of config (a unique one is then derived), or make it unique "
+            "to the DAG run, as with 'name-{{ ts_nodash }}'."
+        )
+    ended = kind.has_ended(description)
+    if RELEASED not in tags and ended:
+        return Found.ENDED_JOB
+    if RELEASED not in tags and take_over(jobs, description, try_number=try_number):
+        return Found.OWN_JOB
+    if not ended:
+        # A kill has let go of it and may not have stopped it yet; a second stop does no harm.
+        jobs.stop(name)
+        return Found.KILLED_JOB
+    return description
+
+
+def _is_seen(jobs: SageMakerJobs, name: str) -> bool:
+    """Whether there is a job of this name that may be described: a policy that goes by tags denies it of none."""
+    try:
+        return exists(jobs, name)
+    except ClientError as error:
+        if is_denied(error):
+            return False
+        raise
+
+
+def _not_taken_up(jobs: SageMakerJobs, name: str, error: ClientError) -> Exception:
+    if not is_denied(error):
+        return error
+    needed = ", ".join(
+        f"sagemaker:{operation}" for operation in (f"Describe{jobs.kind.resource}", "ListTags", "AddTags")
+    )
+    return SpotTrainingError(
+        f"There is a {jobs.kind.noun} {name!r} already, and this task may not look whether it is its own: AWS denies "
+        f"sagemaker:{error.operation_name} ({error}), and has for as long as a policy that goes by tags may take. Grant {needed}; a retry "
+        "of the task then takes the job up if it is."
+    )
 
 
 def newest_job(jobs: SageMakerJobs, names: Names) -> str | None:
@@ -106,7 +155,8 @@ def newest_job(jobs: SageMakerJobs, names: Names) -> str | None:
     newest = None
     for attempt in itertools.count(1):
         name = names(attempt)
-        if not exists(jobs, name):
+        # That the first may not be described is an error; of the others, a policy that goes by tags denies those that are not there.
+        if not (exists if newest is None else _is_seen)(jobs, name):
             break
         newest = name
     return newest

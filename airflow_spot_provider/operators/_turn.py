@@ -13,7 +13,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow_spot_provider.aws.errors import Backoff
 from airflow_spot_provider.aws.watching.turns import LONGEST_PAUSE, SHORTEST_PAUSE
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
-from airflow_spot_provider.training import MustWaitItsTurn
+from airflow_spot_provider.training import MustWaitItsTurn, WaitedInVain
 from airflow_spot_provider.training.narration import duration
 from airflow_spot_provider.training.phases import WAITING_FOR_A_TURN, phase_of
 from airflow_spot_provider.training.result import iso
@@ -53,10 +53,15 @@ class TurnTakingOperator(AwsBaseOperator[SageMakerSpotHook]):
         """Wait until it is worthwhile to try again: deferred, which does not return, or in the worker.
 
         :param progress: what is published meanwhile, besides why the task waits.
+        :raises WaitedInVain: it has waited for as long as this is to be waited for.
         """
         now = datetime.now(UTC).timestamp()
         again, since = self._waits_since is not None, self._waits_since or now
         self._waits_since = since
+        if refusal.at_most is not None and now - since >= refusal.at_most:
+            raise WaitedInVain(
+                f"{refusal.why} The task has waited for {duration(now - since)}. Nothing has been submitted; a retry waits anew."
+            ) from refusal
         if again:
             self.log.info(
                 "%s The task keeps its place; it has waited for %s.", refusal.why, duration(now - since)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.common.compat.sdk import AirflowSkipException, PokeReturnValue
+from botocore.exceptions import ClientError
 
 from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
@@ -55,6 +56,7 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
         super().__init__(poke_interval=poke_interval, **kwargs)
         self.job_name = job_name
         self.deferrable = deferrable
+        self._seen = False
 
     @abstractmethod
     def _trigger(self) -> WatchingTrigger:
@@ -90,8 +92,13 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
         """Look whether the job has ended.
 
         :raises JobNotFound: there is no such job.
+        :raises WatchFailed: it cannot be described, for a reason that waiting does not mend.
         """
-        description = self.hook.jobs(self.kind).get(self.job_name, just_created=True)
+        try:
+            description = self.hook.jobs(self.kind).get(self.job_name, just_created=not self._seen)
+        except ClientError as error:
+            raise self.kind.not_watched(self.job_name, error) from error
+        self._seen = True
         if not self.kind.has_ended(description):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._finish(context, description))
@@ -105,7 +112,8 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
             raise WatchFailed("The trigger ended without an event. Retry the task: it goes on waiting.")
         if error := event.get("error"):
             raise WatchFailed(error)
-        return self._finish(context, self.hook.jobs(self.kind).get(self.job_name))
+        # The event came from another process: this one sees for itself, in case SageMaker's answer lags behind it.
+        return self._finish(context, self.hook.jobs(self.kind).watch(self.job_name, poll_interval=2.0))
 
     @property
     def _connection(self) -> dict[str, Any]:

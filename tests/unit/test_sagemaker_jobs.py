@@ -1,146 +1,28 @@
-"""The hook's jobs on a SageMaker in memory whose tags, permissions and credentials come and go by a clock that only sleeping moves."""
+"""The hook's jobs, and a task's submit, where SageMaker's answers lag behind a job's creation."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from airflow_spot_provider.aws.errors import Backoff, is_expired_credentials
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
-from airflow_spot_provider.aws.patience import repeated
+from airflow_spot_provider.aws.ownership import TASK, TRY, tags_of
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
-from airflow_spot_provider.training import InstanceTypeNotAvailable, TrainingJobNotFound
+from airflow_spot_provider.operators._submission import Found, Submitted, newest_job, submit
+from airflow_spot_provider.training import (
+    InstanceTypeNotAvailable,
+    JobNameTaken,
+    MustWaitItsTurn,
+    SpotTrainingError,
+    TaskIdentity,
+    TrainingJobNotFound,
+)
+from tests.unit.lagging_sagemaker import ARN, LaggingConnection, LaggingSageMaker, client_error, jobs_of
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-ARN = "arn:aws:sagemaker:us-west-1:123456789012:training-job/j"
-
-_Answer = TypeVar("_Answer")
-
-
-def _error(operation: str, code: str, message: str = "m") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
-
-
-class _SageMaker:
-    """One job that was created at the start.
-
-    :param known_after: seconds after which it is found; ``denied_until`` and ``tags_after`` likewise.
-    :param created_before: how long before the start it was created.
-    """
-
-    def __init__(
-        self,
-        *,
-        known_after: float = 0,
-        denied_until: float = 0,
-        tags_after: float = 0,
-        created_before: float = 0,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        self.now = 0.0
-        self.calls: list[str] = []
-        self._known_after, self.denied_until, self._tags_after = known_after, denied_until, tags_after
-        self._created = START - timedelta(seconds=created_before)
-        self._tags = {"a": "b"} if tags is None else tags
-
-    def answer(self, operation: str) -> dict[str, Any]:
-        self.calls.append(operation)
-        if self.now < self.denied_until:
-            raise _error(
-                operation, "AccessDeniedException", f"not authorized to perform: sagemaker:{operation}"
-            )
-        if self.now < self._known_after:
-            raise _error(operation, "ValidationException", "Requested resource not found.")
-        date = format_datetime(START + timedelta(seconds=int(self.now)), usegmt=True)
-        return {
-            "DescribeTrainingJob": {"TrainingJobArn": ARN, "CreationTime": self._created},
-            "ListTags": {"Tags": self._listed_tags()},
-        }.get(operation, {}) | {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
-
-    def _listed_tags(self) -> list[dict[str, str]]:
-        told = self._tags if self.now >= self._tags_after else {}
-        return [{"Key": key, "Value": value} for key, value in told.items()]
-
-
-class _Client:
-    """A client as botocore makes them, whose credentials may have expired."""
-
-    def __init__(self, sagemaker: _SageMaker, *, expired: bool = False) -> None:
-        self._sagemaker, self._expired = sagemaker, expired
-
-    def _ask(self, operation: str) -> dict[str, Any]:
-        if self._expired:
-            raise _error(operation, "ExpiredTokenException")
-        return self._sagemaker.answer(operation)
-
-    def describe_training_job(self, **_members: Any) -> dict[str, Any]:
-        return self._ask("DescribeTrainingJob")
-
-    def create_training_job(self, **_members: Any) -> dict[str, Any]:
-        return self._ask("CreateTrainingJob")
-
-    def stop_training_job(self, **_members: Any) -> dict[str, Any]:
-        return self._ask("StopTrainingJob")
-
-    def add_tags(self, **_members: Any) -> dict[str, Any]:
-        return self._ask("AddTags")
-
-    def get_paginator(self, operation: str) -> _Paginator:
-        assert operation == "list_tags"
-        return _Paginator(self)
-
-    def list_tags(self) -> dict[str, Any]:
-        return self._ask("ListTags")
-
-
-class _Paginator:
-    def __init__(self, client: _Client) -> None:
-        self._client = client
-
-    def paginate(self, **_members: Any) -> Iterator[dict[str, Any]]:
-        yield self._client.list_tags()
-
-
-class _Connection:
-    """A hook's calls, on the service's clock; a client whose credentials have expired is replaced."""
-
-    conn_region_name = "us-west-1"
-
-    def __init__(self, sagemaker: _SageMaker, *, expired: bool = False) -> None:
-        self._sagemaker = sagemaker
-        self.conn: Any = _Client(sagemaker, expired=expired)
-
-    def once(self, call: Callable[[], _Answer]) -> _Answer:
-        try:
-            return call()
-        except ClientError as error:
-            if is_expired_credentials(error):
-                self.conn = _Client(self._sagemaker)
-            raise
-
-    def patiently(self, call: Callable[[], _Answer], *, lagging: bool = False) -> _Answer:
-        def _sleep(seconds: float) -> None:
-            self._sagemaker.now += seconds
-
-        return repeated(
-            lambda: self.once(call),
-            seconds=600,
-            backoff=Backoff(random.Random(1)),
-            lagging=lagging,
-            say=lambda _error, _delay: None,
-            clock=lambda: self._sagemaker.now,
-            sleep=_sleep,
-        )
-
-
-def _jobs(sagemaker: _SageMaker, *, created: str | None = None) -> SageMakerJobs:
-    return SageMakerJobs(_Connection(sagemaker), TRAINING_JOBS, created=created)
+TASK_INSTANCE = TaskIdentity("dag", "run", "task")
 
 
 CALLS: dict[str, Callable[[SageMakerJobs], Any]] = {
@@ -154,23 +36,23 @@ CALLS: dict[str, Callable[[SageMakerJobs], Any]] = {
 
 @pytest.mark.parametrize("call", CALLS)
 def test_every_call_is_repeated_with_a_new_client_after_credentials_have_expired(call: str) -> None:
-    sagemaker = _SageMaker()
+    sagemaker = LaggingSageMaker()
 
-    CALLS[call](SageMakerJobs(_Connection(sagemaker, expired=True), TRAINING_JOBS))
+    CALLS[call](SageMakerJobs(LaggingConnection(sagemaker, expired=True), TRAINING_JOBS))
 
     assert len(sagemaker.calls) == 1
 
 
 def test_tags_of_a_job_created_a_moment_ago_are_asked_for_until_there_are_any() -> None:
-    jobs = _jobs(_SageMaker(tags_after=30))
+    jobs = jobs_of(LaggingSageMaker(tags_after=30))
     jobs.get("j")
 
     assert jobs.get_tags(ARN) == {"a": "b"}
 
 
 def test_new_job_that_has_no_tags_is_told_to_have_none_after_a_minute() -> None:
-    sagemaker = _SageMaker(tags={})
-    jobs = _jobs(sagemaker)
+    sagemaker = LaggingSageMaker(tags={})
+    jobs = jobs_of(sagemaker)
     jobs.get("j")
 
     assert jobs.get_tags(ARN) == {}
@@ -178,8 +60,8 @@ def test_new_job_that_has_no_tags_is_told_to_have_none_after_a_minute() -> None:
 
 
 def test_job_that_is_not_new_has_no_tags_at_once() -> None:
-    sagemaker = _SageMaker(tags={}, created_before=600)
-    jobs = _jobs(sagemaker)
+    sagemaker = LaggingSageMaker(tags={}, created_before=600)
+    jobs = jobs_of(sagemaker)
     jobs.get("j")
 
     assert jobs.get_tags(ARN) == {}
@@ -188,8 +70,8 @@ def test_job_that_is_not_new_has_no_tags_at_once() -> None:
 
 @pytest.mark.parametrize("call", ["stop", "get_tags", "add_tags"])
 def test_denials_about_a_new_job_may_be_a_lag_of_its_tags(call: str) -> None:
-    sagemaker = _SageMaker()
-    jobs = _jobs(sagemaker)
+    sagemaker = LaggingSageMaker()
+    jobs = jobs_of(sagemaker)
     jobs.get("j")
     sagemaker.denied_until = 40
 
@@ -200,8 +82,8 @@ def test_denials_about_a_new_job_may_be_a_lag_of_its_tags(call: str) -> None:
 
 @pytest.mark.parametrize("call", ["get", "stop", "get_tags", "add_tags"])
 def test_denials_about_a_job_that_is_not_new_are_raised_at_once(call: str) -> None:
-    sagemaker = _SageMaker(created_before=600)
-    jobs = _jobs(sagemaker)
+    sagemaker = LaggingSageMaker(created_before=600)
+    jobs = jobs_of(sagemaker)
     jobs.get("j")
     sagemaker.denied_until = 40
 
@@ -211,17 +93,104 @@ def test_denials_about_a_job_that_is_not_new_are_raised_at_once(call: str) -> No
 
 
 def test_job_that_was_just_created_is_described_as_soon_as_sagemaker_knows_it() -> None:
-    assert _jobs(_SageMaker(known_after=20), created="j").get("j")["TrainingJobArn"] == ARN
-    assert _jobs(_SageMaker(denied_until=20)).get("j", just_created=True)["TrainingJobArn"] == ARN
+    assert jobs_of(LaggingSageMaker(known_after=20), created="j").get("j")["TrainingJobArn"] == ARN
+    assert jobs_of(LaggingSageMaker(denied_until=20)).get("j", just_created=True)["TrainingJobArn"] == ARN
     with pytest.raises(TrainingJobNotFound):
-        _jobs(_SageMaker(known_after=20)).get("j")
+        jobs_of(LaggingSageMaker(known_after=20)).get("j")
 
 
 def test_region_without_the_instance_type_is_named_with_what_to_do() -> None:
-    class _Refusing(_SageMaker):
-        def answer(self, operation: str) -> dict[str, Any]:
+    class _Refusing(LaggingSageMaker):
+        def answer(self, operation: str, **_members: Any) -> dict[str, Any]:
             message = "The requested resource training-job/ml.p2.xlarge is not available in this region"
-            raise _error(operation, "ResourceLimitExceeded", message)
+            raise client_error(operation, "ResourceLimitExceeded", message)
 
     with pytest.raises(InstanceTypeNotAvailable, match=r"ml\.p2\.xlarge for training jobs in us-west-1"):
-        _jobs(_Refusing()).create({"TrainingJobName": "j"})
+        jobs_of(_Refusing()).create({"TrainingJobName": "j"})
+
+
+def _submitted(sagemaker: LaggingSageMaker) -> Submitted:
+    return submit(
+        jobs_of(sagemaker),
+        {},
+        TASK_INSTANCE,
+        names=lambda attempt: "j" if attempt == 1 else f"j-{attempt}",
+        try_number=2,
+        about_to_create=lambda _name: None,
+    )
+
+
+@pytest.mark.parametrize(
+    "lags",
+    [
+        {},
+        {"known_after": 30},
+        {"tags_after": 30},
+        {"denied_until": 60},
+        {"denied_until": 60, "denied": ("ListTags",)},
+        {"denied_until": 60, "denied": ("AddTags",)},
+        {"known_after": 10, "tags_after": 40, "denied_until": 60},
+    ],
+    ids=str,
+)
+def test_job_whose_creation_was_not_answered_is_taken_up_however_much_lags_behind_it(
+    lags: dict[str, Any],
+) -> None:
+    sagemaker = LaggingSageMaker(exists=False, loses_answers=1, **lags)
+
+    submitted = _submitted(sagemaker)
+
+    assert (submitted.job_name, submitted.found) == ("j", Found.OWN_JOB)
+    assert (sagemaker.tags[TASK], sagemaker.tags[TRY]) == (TASK_INSTANCE.digest, "2")
+
+
+def test_new_job_without_tags_is_somebody_elses_after_a_minute() -> None:
+    sagemaker = LaggingSageMaker(tags={})
+
+    with pytest.raises(JobNameTaken, match=f"no tag {TASK}"):
+        _submitted(sagemaker)
+    assert 60 <= sagemaker.now <= 65
+
+
+@pytest.mark.parametrize("tags", [{"team": "b"}, tags_of(TaskIdentity("dag", "run", "other"), 1)], ids=str)
+def test_job_with_other_tags_is_somebody_elses_at_once(tags: dict[str, str]) -> None:
+    sagemaker = LaggingSageMaker(tags=tags)
+
+    with pytest.raises(JobNameTaken, match="unique to the DAG run"):
+        _submitted(sagemaker)
+    assert sagemaker.now == 0
+
+
+@pytest.mark.parametrize("operation", ["DescribeTrainingJob", "ListTags", "AddTags"])
+def test_denial_that_is_no_lag_is_told_with_the_permissions_name(operation: str) -> None:
+    sagemaker = LaggingSageMaker(
+        tags=tags_of(TASK_INSTANCE, 1), denied_until=float("inf"), denied=(operation,)
+    )
+
+    with pytest.raises(SpotTrainingError, match=f"denies sagemaker:{operation}.*Grant sagemaker:Describe"):
+        _submitted(sagemaker)
+    assert 120 <= sagemaker.now <= 130
+
+
+def test_newest_job_is_found_where_a_policy_by_tags_denies_names_that_are_free() -> None:
+    class _ByTags(LaggingSageMaker):
+        def answer(self, operation: str, **members: Any) -> dict[str, Any]:
+            if members.get("TrainingJobName") != "j":
+                raise client_error(operation, "AccessDeniedException", "no tag allows it")
+            return super().answer(operation, **members)
+
+    names = ["j", "j-2"]
+    assert newest_job(jobs_of(_ByTags()), lambda attempt: names[attempt - 1]) == "j"
+    with pytest.raises(ClientError, match="no tag allows it"):
+        newest_job(jobs_of(_ByTags()), lambda attempt: names[attempt])
+
+
+def test_quota_is_waited_for_where_a_policy_by_tags_denies_to_look_for_a_job_that_is_not_there() -> None:
+    class _Full(LaggingSageMaker):
+        def answer(self, operation: str, **members: Any) -> dict[str, Any]:
+            if operation == "CreateTrainingJob":
+                raise client_error(operation, "ThrottlingException")
+            return super().answer(operation, **members)
+
+    with pytest.raises(MustWaitItsTurn):
+        _submitted(_Full(denied_until=1))

@@ -191,7 +191,7 @@ def test_retry_adopts_the_job_that_a_crashed_try_submitted(
 def test_retry_adopts_a_job_that_ended_unseen(build: Build, ti: FakeTaskInstance) -> None:
     operator = build()
     job = _job_of(_deferred(operator, ti))
-    operator._watch(job, 1, None)
+    operator._jobs.watch(job, poll_interval=1)
 
     # Not deferred for: Airflow's scheduler fails a task that resumes before it has heard of the deferral.
     assert build(deferrable=True).execute(ti.next_try().context)["job_name"] == job

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
-from airflow_spot_provider.aws.kinds import TRAINING_JOBS, TUNING_JOBS
-from airflow_spot_provider.hooks import sagemaker_spot
+from airflow_spot_provider.aws import patience
+from airflow_spot_provider.aws.errors import Backoff
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS, TUNING_JOBS, Kind
+from airflow_spot_provider.aws.watch import Watch
+from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.sensors.training import SageMakerSpotTrainingSensor
 from airflow_spot_provider.sensors.tuning import SageMakerSpotTuningSensor
@@ -216,10 +219,63 @@ def test_tuning_job_without_success_is_published_and_raised(tune: Any, ti: FakeT
 def test_job_that_does_not_exist_is_a_clear_error(
     ti: FakeTaskInstance, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sagemaker_spot, "NOT_FOUND_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(patience, "lag_seconds", lambda _error: 0.0)
 
     with pytest.raises(TrainingJobNotFound, match="aws_conn_id or region_name"):
         _training_sensor(unique).execute(ti.context)
+
+
+@pytest.mark.parametrize("kind", [TRAINING_JOBS, TUNING_JOBS], ids=["training", "tuning"])
+def test_job_that_ended_is_waited_for_though_sagemakers_answer_lags_behind_the_event(
+    kind: Kind, train: Any, tune: Any, ti: FakeTaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = train("uninterrupted") if kind is TRAINING_JOBS else tune()
+    sensor: Any = _training_sensor(job) if kind is TRAINING_JOBS else _tuning_sensor(job)
+    sensor.execute(ti.context)
+    ended = ti.xcoms["return_value"]
+    describe, before_the_end = getattr(sensor.hook.conn, kind.describe), {kind.status: "InProgress"}
+    late = [{"SecondaryStatus": "Uploading"}, {}]
+
+    def _lagging(**members: Any) -> Any:
+        answer = describe(**members)
+        return {**answer, **before_the_end, **late.pop()} if late else answer
+
+    monkeypatch.setattr(sensor.hook.conn, kind.describe, _lagging)
+    monkeypatch.setattr(Watch, "next_look", lambda _self: 0.01)
+    result = sensor.execute_complete(ti.context, {"job_name": job, "outcome": "Completed"})
+
+    assert late == []
+    assert result == ti.xcoms["return_value"] == ended
+
+
+def test_permission_that_is_missing_is_named_once_it_can_be_no_lag(
+    train: Any, ti: FakeTaskInstance, emulator: SageMakerEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "lag_seconds", lambda _error: 0.0)
+    job = train("never-launched", max_wait=36_000)
+    emulator.set_faults(
+        {"operation": "DescribeTrainingJob", "error": {"code": "AccessDeniedException", "status": 400}}
+    )
+    try:
+        with pytest.raises(WatchFailed, match="grant sagemaker:DescribeTrainingJob"):
+            _training_sensor(job).execute(ti.context)
+    finally:
+        emulator.set_faults()
+        emulator.client("sagemaker").stop_training_job(TrainingJobName=job)
+
+
+def test_denial_of_the_first_look_is_outlasted(
+    train: Any, ti: FakeTaskInstance, emulator: SageMakerEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backoff, "next_delay", lambda _self: 0.01)
+    denied = {"code": "AccessDeniedException", "status": 400}
+    emulator.set_faults({"operation": "DescribeTrainingJob", "error": denied, "times": 3})
+    try:
+        _training_sensor(train("uninterrupted")).execute(ti.context)
+    finally:
+        emulator.set_faults()
+
+    assert ti.xcoms["return_value"]["outcome"] == "Completed"
 
 
 @pytest.mark.parametrize(

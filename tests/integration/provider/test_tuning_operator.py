@@ -483,7 +483,7 @@ def test_reading_the_training_jobs_outlasts_throttling(
     build: Build, ti: FakeTaskInstance, emulator: SageMakerEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operator = build(jobs=2)
-    operator._watch(_job_of(_deferred(operator, ti)), 1, None)
+    operator._jobs.watch(_job_of(_deferred(operator, ti)), poll_interval=1)
     monkeypatch.setattr(errors.Backoff, "next_delay", lambda _self: 0.05)
     reads = ("ListTrainingJobsForHyperParameterTuningJob", "DescribeTrainingJob")
     emulator.set_faults(

@@ -6,7 +6,8 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_spot_provider.aws.errors import Backoff
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
+from airflow_spot_provider.aws.limits import NOT_UNDERSTOOD_SECONDS
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
+from airflow_spot_provider.operators import _turn as turn
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.operators.tuning import SageMakerSpotTuningOperator
-from airflow_spot_provider.training import QuotaTooSmall
+from airflow_spot_provider.training import InstanceTypeNotAvailable, QuotaTooSmall, WaitedInVain
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
 from airflow_spot_provider.triggers.turn import SageMakerSpotTurnTrigger
 from tests.integration.provider.task_instance import FakeTaskInstance
@@ -195,6 +198,45 @@ def test_quota_that_can_never_admit_the_job_fails_at_once_and_names_what_to_rais
     ) as error:
         build().execute(ti.context)
     assert QUOTA in str(error.value)
+
+
+def test_instance_type_that_the_region_does_not_have_is_said_at_once_and_not_queued_for(
+    build: Build, ti: FakeTaskInstance, emulator: SageMakerEmulator
+) -> None:
+    message = f"The requested resource training-job/{TYPE} is not available in this region"
+    refusal = {"code": "ResourceLimitExceeded", "message": message, "status": 400}
+    emulator.set_faults({"operation": "CreateTrainingJob", "error": refusal})
+
+    with pytest.raises(
+        InstanceTypeNotAvailable, match=rf"no {TYPE} for training jobs in us-east-1.*Choose an instance type"
+    ):
+        build().execute(ti.context)
+
+    assert ti.xcoms == {}
+    assert _jobs_of(emulator, ti) == []
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_limit_in_unknown_words_is_waited_for_for_a_day_and_quoted_at_each_try(
+    build: Build,
+    ti: FakeTaskInstance,
+    emulator: SageMakerEmulator,
+    deferrable: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refusal = {"code": "ResourceLimitExceeded", "message": "The moon is full.", "status": 400}
+    emulator.set_faults({"operation": "CreateTrainingJob", "error": refusal})
+    for try_ in range(2):
+        since = datetime.now(UTC).timestamp() - 3600 * try_
+        first = _turn_of(_deferred(build().take_turn, ti, {"waited_since": since, "ahead": 0}))
+        assert first.waits_for == "a quota of SageMaker"
+        assert "The moon is full." in capsys.readouterr().out
+
+    began = {"waited_since": datetime.now(UTC).timestamp() - NOT_UNDERSTOOD_SECONDS, "ahead": 0}
+    monkeypatch.setattr(turn, "time", SimpleNamespace(sleep=lambda _seconds: pytest.fail("it waits on")))
+    with pytest.raises(WaitedInVain, match=r"The moon is full\..*has waited for 1d00h"):
+        build(deferrable=deferrable).take_turn(ti.context, began)
 
 
 def test_job_that_is_there_already_is_taken_up_though_the_quota_is_used_up(
