@@ -37,7 +37,7 @@ class Kind:
 
     :param noun: what people call it.
     :param resource: the part of the API's names that says what is meant: ``TrainingJob`` in ``DescribeTrainingJob``.
-    :param has_ended: tells from a description or a summary whether the job has ended.
+    :param has_ended: tells from a description or a summary whether the job has ended, and how that was is told.
     :param progress: what changes besides the status while the job runs; None where an answer leaves it out.
     :param precedes: whether the first progress is certain to be from before the second; neither is left out.
     :param sentences: what there is to say of a description, one line each, when so many lines of it have been said.
@@ -110,6 +110,10 @@ class Kind:
         if self.has_ended(answer):
             stage = Stage.ENDED
         return Seen(status, self.progress(answer), None if modified is None else modified.timestamp(), stage)
+
+    def is_over(self, answer: Description) -> bool:
+        """Whether the job runs no more, though the answer may not tell how it ended: ``has_ended`` says whether it does."""
+        return self.seen(answer).stage is not Stage.RUNNING
 
     def compare(self, known: Seen | None, answer: Seen) -> Standing:
         """Tell what an answer is to somebody who knows of the job already: :func:`.standing.compare` has the rule."""

@@ -164,8 +164,6 @@ def _queued(progress: SpotProgress, now: datetime) -> str:
 
 
 def _waiting(progress: SpotProgress, now: datetime) -> str:
-    if progress.status == SecondaryStatus.PENDING:
-        return f"SageMaker has taken the job and has not begun with it.{_max_wait(progress, now)}"
     return f"No {_capacity(progress)}{_for(progress.since, now) or ' yet'}.{_max_wait(progress, now)}"
 
 
@@ -192,6 +190,12 @@ def _training(progress: SpotProgress, now: datetime) -> str:
     return f"{note}{told}{f'; {metrics}' if metrics else ''}."
 
 
+def _stopping(progress: SpotProgress, _now: datetime) -> str:
+    if progress.status == SecondaryStatus.UPLOADING:
+        return "Being stopped: what it has saved is being uploaded."
+    return "Being stopped: the script has 120 seconds to save what it has."
+
+
 def _tuning(progress: SpotProgress) -> str:
     counted = ", ".join(f"{number} {name}" for name, number in progress.statuses.items() if number)
     best = progress.best or {}
@@ -212,7 +216,7 @@ _SENTENCES: dict[Phase, Callable[[SpotProgress, datetime], str]] = {
     Phase.DOWNLOADING: _downloading,
     Phase.TRAINING: _training,
     Phase.UPLOADING: lambda _progress, _now: "Training is over; the model is being uploaded.",
-    Phase.STOPPING: lambda _progress, _now: "Being stopped: the script has 120 seconds to save what it has.",
+    Phase.STOPPING: _stopping,
     Phase.ENDED: lambda _progress, _now: "The job has ended; its task is about to publish how.",
     Phase.OTHER: _other,
 }
@@ -220,7 +224,8 @@ _SENTENCES: dict[Phase, Callable[[SpotProgress, datetime], str]] = {
 
 def _capacity(progress: SpotProgress) -> str:
     where = f" in {progress.region}" if progress.region else ""
-    return f"{f'{progress.instance_type} ' if progress.instance_type else ''}spot capacity{where}"
+    spot = "spot " if progress.managed_spot else ""
+    return f"{f'{progress.instance_type} ' if progress.instance_type else ''}{spot}capacity{where}"
 
 
 def _jobs(progress: SpotProgress) -> str:

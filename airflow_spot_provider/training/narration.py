@@ -11,7 +11,6 @@ from airflow_spot_provider.training.money import Cost
 from airflow_spot_provider.training.result import SpotTrainingResult
 
 _MEANING = {
-    SecondaryStatus.PENDING: "SageMaker has taken the job and has not begun with it",
     SecondaryStatus.LAUNCHING_ML_INSTANCES: "SageMaker is launching the instances",
     SecondaryStatus.PREPARING_TRAINING_STACK: "SageMaker is preparing the instances",
     SecondaryStatus.DOWNLOADING: "the job has an instance and is downloading its data",
@@ -49,7 +48,7 @@ def sentences_of_summary(summary: Mapping[str, Any]) -> list[str]:
     """Say what a TrainingJobSummary tells: where the job is now, and nothing of how it came there.
 
     :param summary: an entry of a ListTrainingJobs answer.
-    :return: one line.
+    :return: one line; none where the summary leaves SecondaryStatus out.
     """
     entry = {"Status": summary.get("SecondaryStatus"), "StartTime": summary.get("LastModifiedTime")}
     return sentences_of({**summary, "EnableManagedSpotTraining": True, "SecondaryStatusTransitions": [entry]})
@@ -124,9 +123,13 @@ def duration(seconds: float) -> str:
 def _sentence(description: Mapping[str, Any], timeline: Timeline, index: int) -> str:
     entry = timeline.transitions[index]
     before = timeline.transitions[:index]
+    spot = bool(description.get("EnableManagedSpotTraining"))
     match entry.status:
-        case SecondaryStatus.STARTING if description.get("EnableManagedSpotTraining"):
+        case SecondaryStatus.STARTING if spot:
             parts = ["Starting", "SageMaker is waiting for spot capacity", _max_wait_left(description, entry)]
+        case SecondaryStatus.PENDING:
+            capacity = "spot capacity" if spot else "capacity"
+            parts = ["Pending", f"SageMaker is waiting for {capacity}", _max_wait_left(description, entry)]
         case SecondaryStatus.STARTING:
             parts = ["Starting", "SageMaker is launching the instances"]
         case SecondaryStatus.INTERRUPTED:
@@ -149,6 +152,9 @@ def _sentence(description: Mapping[str, Any], timeline: Timeline, index: int) ->
             parts = [str(status), _MEANING[status]]
         case status:
             parts = [str(status), "SageMaker has a status here that this version does not know"]
+    is_newest = index == len(timeline.transitions) - 1
+    if is_newest and description.get("TrainingJobStatus") == "Stopping" and entry.status != "Stopping":
+        parts.append("the job is being stopped")
     return "; ".join(part for part in parts if part)
 
 

@@ -13,7 +13,8 @@ class Phase(StrEnum):
     QUEUED = "queued"
     """No job yet: a quota is used up, and the task waits its turn."""
     WAITING = "waiting"
-    """A spot job without an instance that has not been interrupted, or has been started again since."""
+    """A job that waits for capacity and has not been interrupted, or has been started again since: a spot job without an instance, and
+    any that is Pending."""
     INTERRUPTED = "interrupted"
     """A spot job that has lost its instance and waits for another."""
     STARTING = "starting"
@@ -54,11 +55,30 @@ _PHASES: dict[str, Phase] = {
 }
 
 
+_LAUNCHES = frozenset({SecondaryStatus.STARTING, SecondaryStatus.LAUNCHING_ML_INSTANCES})
+_ENDS = frozenset({"Completed", "Failed", "Stopped"})
+
+
 def phase_of(status: str, *, managed_spot: bool = True) -> Phase:
     """What a job in this status is doing.
 
     :param status: SecondaryStatus of a training job, or HyperParameterTuningJobStatus.
-    :param managed_spot: on demand, Starting is no wait for spot capacity.
+    :param managed_spot: on demand, Starting is no wait for spot capacity. Pending is a wait for capacity either way.
     """
-    phase = _PHASES.get(status, Phase.OTHER)
-    return Phase.STARTING if phase is Phase.WAITING and not managed_spot else phase
+    return Phase.STARTING if status in _LAUNCHES and not managed_spot else _PHASES.get(status, Phase.OTHER)
+
+
+def phase_of_job(status: str, job_status: str | None, *, managed_spot: bool) -> Phase:
+    """What a training job is doing, by both of its statuses.
+
+    :param status: SecondaryStatus; empty in an answer that leaves it out, and in a request: there is no job yet, which will be waiting.
+    :param job_status: TrainingJobStatus; None in a request. A job that is ``Stopping`` is so with any SecondaryStatus, as Training or
+        Uploading.
+    :param managed_spot: whether it is on spot.
+    """
+    if not status and job_status is None:
+        return Phase.WAITING if managed_spot else Phase.OTHER
+    phase = phase_of(status, managed_spot=managed_spot)
+    if phase is Phase.ENDED or (not status and job_status in _ENDS):
+        return Phase.ENDED
+    return Phase.STOPPING if job_status == "Stopping" else phase

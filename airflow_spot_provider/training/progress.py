@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_spot_provider.training.json_text import clipped, json_bytes, sound, whole_uri
 from airflow_spot_provider.training.lifecycle import Timeline, instant
 from airflow_spot_provider.training.money import Cost
-from airflow_spot_provider.training.phases import Phase, phase_of
+from airflow_spot_provider.training.phases import Phase, phase_of_job
 from airflow_spot_provider.training.result import (
     MAX_RESULT_BYTES,
     SpotTrainingResult,
@@ -87,7 +87,7 @@ class SpotProgress(BaseModel):
     :param kind: what kind of job it is.
     :param job_name: its name; None while the task waits its turn to submit it, and nothing has been submitted.
     :param status: SecondaryStatus; of a tuning job its status; ``WaitingForTurn`` while there is no job.
-    :param phase: what that comes to.
+    :param phase: what that comes to, with TrainingJobStatus: a job that is being stopped is ``stopping`` whatever its SecondaryStatus.
     :param since: when it went into that status.
     :param outcome: how it ended; None until then.
     :param managed_spot: whether the job is on spot.
@@ -213,14 +213,14 @@ def progress_of(
     created = instant(description.get("CreationTime"))
     max_wait = (description.get("StoppingCondition") or {}).get("MaxWaitTimeInSeconds")
     managed_spot = bool(description.get("EnableManagedSpotTraining"))
-    status = clipped(str(description.get("SecondaryStatus") or ""), MAX_STATUS)
+    status = clipped(str(description.get("SecondaryStatus") or timeline.current or ""), MAX_STATUS)
     resources = description.get("ResourceConfig") or {}
     newest = timeline.transitions[-1].start if timeline.transitions else created
     progress = SpotProgress(
         **known_to_the_task(facts, description.get("TrainingJobArn")),
         job_name=description.get("TrainingJobName"),
         status=status,
-        phase=Phase.WAITING if not status and managed_spot else phase_of(status, managed_spot=managed_spot),
+        phase=phase_of_job(status, description.get("TrainingJobStatus"), managed_spot=managed_spot),
         since=iso(newest),
         managed_spot=managed_spot,
         instance_type=resources.get("InstanceType") or resources.get("SelectedInstanceType"),

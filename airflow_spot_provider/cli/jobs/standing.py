@@ -58,7 +58,7 @@ def judged(job: TaggedJob, task: TaskOfJob | None, *, airflow_is_known: bool) ->
 def _standing(
     job: TaggedJob, task: TaskOfJob | None, *, airflow_is_known: bool
 ) -> tuple[Standing, str | None]:
-    if job.kind.has_ended(job.description):
+    if job.kind.is_over(job.description):
         return Standing.ENDED, None
     if job.status != "InProgress":
         return Standing.ENDING, None

@@ -149,7 +149,7 @@ def _outcome(each: JudgedJob) -> str | None:
         return None
     if each.job.kind is TUNING_JOBS:
         return each.job.status
-    return str(outcome_of(each.job.description))
+    return str(outcome_of(each.job.description) or each.job.status)
 
 
 def _key(each: JudgedJob) -> tuple[str, str, str, int]:

@@ -214,3 +214,20 @@ def test_whoever_follows_the_rule_tells_each_end_once_and_no_time_twice_backward
     stages = [each.stage for each in told]
     assert stages == sorted(stages)
     assert sum(stage == 2 for stage in stages) <= 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "over", "ended"),
+    [
+        (_job("Completed", None), True, True),
+        (_job("Failed", "Failed"), True, True),
+        (_job("Stopped", "MaxRuntimeExceeded"), True, True),
+        (_job("Stopped", None), True, False),
+        (_job("Stopping", "Stopping"), False, False),
+        (_job("InProgress", None), False, False),
+    ],
+)
+def test_a_job_may_be_over_before_it_is_told_how_it_ended(
+    answer: dict[str, Any], *, over: bool, ended: bool
+) -> None:
+    assert (TRAINING_JOBS.is_over(answer), TRAINING_JOBS.has_ended(answer)) == (over, ended)

@@ -26,7 +26,7 @@ NOW = datetime(2026, 3, 1, 13, 30, tzinfo=UTC)
 
 def _progress(job: DescribedJob | None = None, **changes: Any) -> SpotProgress:
     description = (job or a_training_job()).described()
-    ended = description["TrainingJobStatus"] != "InProgress"
+    ended = description["TrainingJobStatus"] not in ("InProgress", "Stopping")
     result = SpotTrainingResult.of(description) if ended else None
     return SpotProgress.from_json({**progress_of(description, result=result), **changes})
 
@@ -70,7 +70,22 @@ TRAINS = a_training_job().goes_through("Starting", "Downloading", "Training")
         (
             a_training_job().goes_through("Pending"),
             {},
-            "SageMaker has taken the job and has not begun with it. MaxWait ends in 30 min.",
+            "No ml.m5.large spot capacity in eu-west-1 for 1h30m. MaxWait ends in 30 min.",
+        ),
+        (
+            a_training_job().on_demand().goes_through("Pending"),
+            {},
+            "No ml.m5.large capacity in eu-west-1 for 1h30m.",
+        ),
+        (
+            a_training_job().goes_through("Training").having(TrainingJobStatus="Stopping"),
+            {},
+            "Being stopped: the script has 120 seconds to save what it has.",
+        ),
+        (
+            a_training_job().goes_through("Training", "Uploading").having(TrainingJobStatus="Stopping"),
+            {},
+            "Being stopped: what it has saved is being uploaded.",
         ),
         (
             a_training_job().interrupted(),

@@ -49,7 +49,22 @@ def _after_an_hour_in(status: str) -> DescribedJob:
 @pytest.mark.parametrize(
     ("job", "sentence"),
     [
-        (a_training_job().goes_through("Pending"), "Pending; SageMaker has taken the job and has not begun"),
+        (
+            a_training_job().goes_through("Pending"),
+            "Pending; SageMaker is waiting for spot capacity; 2h00m of MaxWait left",
+        ),
+        (
+            a_training_job().on_demand().goes_through("Pending"),
+            "Pending; SageMaker is waiting for capacity",
+        ),
+        (
+            a_training_job().goes_through("Training", "Uploading").having(TrainingJobStatus="Stopping"),
+            "Uploading; training is over; the model is being uploaded; the job is being stopped",
+        ),
+        (
+            a_training_job().goes_through("Training").having(TrainingJobStatus="Stopping"),
+            "Training; the script is running; the job is being stopped",
+        ),
         (
             a_training_job().on_demand().goes_through("Starting"),
             "Starting; SageMaker is launching the instances",

@@ -194,9 +194,54 @@ def test_every_documented_status_has_a_phase() -> None:
     assert phase_of("Hibernating") is Phase.OTHER
 
 
-def test_job_on_demand_does_not_wait_for_spot_capacity() -> None:
-    assert phase_of("Starting") is Phase.WAITING
-    assert phase_of("Starting", managed_spot=False) is Phase.STARTING
+@pytest.mark.parametrize("status", ["Starting", "LaunchingMLInstances"])
+def test_job_on_demand_does_not_wait_for_spot_capacity(status: str) -> None:
+    assert phase_of(status) is Phase.WAITING
+    assert phase_of(status, managed_spot=False) is Phase.STARTING
+
+
+@pytest.mark.parametrize("managed_spot", [True, False])
+def test_pending_is_a_wait_for_capacity_on_spot_and_on_demand(*, managed_spot: bool) -> None:
+    job = a_training_job() if managed_spot else a_training_job().on_demand()
+    described = job.goes_through("Pending", seconds=600).goes_through("Training").described()
+    pending = {**described, "SecondaryStatus": "Pending"}
+
+    assert progress_of(pending)["phase"] == Phase.WAITING
+    assert progress_of(described)["waiting_seconds"] == 600
+
+
+ENDS = {"Completed", "Failed", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"}
+
+
+@pytest.mark.parametrize("status", [*map(str, SecondaryStatus), "Hibernating", None])
+def test_job_that_is_being_stopped_is_shown_so_whatever_its_secondary_status(status: str | None) -> None:
+    described = {"TrainingJobName": "j", "TrainingJobStatus": "Stopping", "SecondaryStatus": status}
+
+    progress = SpotProgress.from_json(progress_of(described))
+
+    assert progress.phase is (Phase.ENDED if status in ENDS else Phase.STOPPING)
+    assert progress.status == (status or "")
+
+
+@pytest.mark.parametrize(
+    ("members", "phase"),
+    [
+        ({"EnableManagedSpotTraining": True}, Phase.WAITING),  # the request: there is no job yet
+        ({"TrainingJobStatus": "InProgress", "EnableManagedSpotTraining": True}, Phase.OTHER),
+        ({"TrainingJobStatus": "InProgress", "SecondaryStatusTransitions": [{"Status": "Training"}]}, Phase.TRAINING),
+        ({"TrainingJobStatus": "Stopping"}, Phase.STOPPING),
+        ({"TrainingJobStatus": "Stopped"}, Phase.ENDED),
+        ({"TrainingJobStatus": "Completed"}, Phase.ENDED),
+        ({"TrainingJobStatus": "Deleting"}, Phase.OTHER),
+    ],
+)  # fmt: skip
+def test_answer_without_secondary_status_is_shown_as_little_as_it_tells(
+    members: dict[str, Any], phase: Phase
+) -> None:
+    progress = SpotProgress.from_json(progress_of({"TrainingJobName": "j", **members}))
+
+    assert progress.phase is phase
+    assert progress.outcome is None
 
 
 @given(
