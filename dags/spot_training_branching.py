@@ -56,7 +56,7 @@ with DAG(
 
     uploaded, reported = upload(SCRIPT, DATA), report()
     for lifecycle in LIFECYCLES:
-        config = training_config(epochs=12, seconds_per_epoch=0.5, learning_rate=0.003)
+        config = training_config(epochs=12, seconds_per_epoch=0.8, learning_rate=0.003)
         trained = spot_training_group(
             lifecycle.replace("-", "_"),
             config | {"Tags": [{"Key": "emulator:lifecycle", "Value": lifecycle}]},

@@ -56,7 +56,7 @@ class LocalAirflow:
         *,
         environment: Mapping[str, str],
         components: Sequence[str] = STANDALONE,
-        start_timeout: float = 180.0,
+        start_timeout: float = 600.0,
     ) -> None:
         self.home = home.resolve()
         self._dags = dags.resolve()
@@ -153,7 +153,7 @@ class LocalAirflow:
 
     def trigger(self, dag_id: str, run_id: str) -> None:
         """Unpause a DAG and start a run, once the DAG processor has read it."""
-        self.wait_for(lambda: self._knows(dag_id), what=f"the DAG {dag_id} to be read", timeout=90)
+        self.wait_for(lambda: self._knows(dag_id), what=f"the DAG {dag_id} to be read", timeout=300)
         self.patch(f"/dags/{dag_id}", {"is_paused": False})
         self.post(f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None})
 

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 class Clock(ABC):
     """A clock with events on it.
 
-    Events run one after the other, in order of their time; those of one time in the order in which they were asked for. They
+    Events run one after the other, in order of their time; those of one time in the order in which they were asked for. An event sees
+    the time for which it was asked, however late it comes: what follows from it does not depend on how busy the machine is. Events
     have to be short: longer work goes to a thread of its own and comes back as an event.
     """
 
@@ -43,6 +44,7 @@ class Clock(ABC):
 
     def call_at(self, when: datetime, event: Callable[[], object]) -> None:
         """Run ``event`` when the clock shows ``when``, or at once if that is past."""
+        when = max(when, self.now())
         with self._changed:
             heapq.heappush(self._events, (when, next(self._order), event))
             self._changed.notify()
@@ -65,11 +67,14 @@ class RunningClock(Clock):
         self._start = start or datetime.now(UTC)
         self._origin = time.monotonic()
         self._stopped = False
+        self._event_time: datetime | None = None
         self._thread = threading.Thread(target=self._run, name="emulator-clock", daemon=True)
         self._thread.start()
 
     def now(self) -> datetime:
-        """The emulated time, timezone-aware (UTC)."""
+        """The emulated time, timezone-aware (UTC); within an event its own time."""
+        if self._event_time is not None and threading.current_thread() is self._thread:
+            return self._event_time
         return self._start + timedelta(seconds=(time.monotonic() - self._origin) * self.speed)
 
     def real_seconds(self, emulated: float) -> float:
@@ -88,14 +93,17 @@ class RunningClock(Clock):
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while (event := self._next_due()) is not None:
+        while (due := self._next_due()) is not None:
+            self._event_time, event = due
             try:
                 event()
             except Exception:
                 # One job's mishap must not stop the time for all others; it is our defect, and said as one.
                 log.exception("An event of the emulator failed")
+            self._event_time = None
 
-    def _next_due(self) -> Callable[[], object] | None:
+    def _next_due(self) -> tuple[datetime, Callable[[], object]] | None:
+        """The next event and its time, when that has come; None when the clock has stopped."""
         with self._changed:
             while not self._stopped:
                 if not self._events:
@@ -103,7 +111,8 @@ class RunningClock(Clock):
                     continue
                 wait = (self._events[0][0] - self.now()).total_seconds()
                 if wait <= 0:
-                    return heapq.heappop(self._events)[2]
+                    when, _, event = heapq.heappop(self._events)
+                    return when, event
                 # An event in a year is one more reason to look again in an hour, not to overflow a timeout.
                 self._changed.wait(min(self.real_seconds(wait), 3600.0))
             return None

@@ -45,21 +45,28 @@ def main():
         order = random.permutation(len(train_images))
         for batch in np.array_split(order, args.batches):
             model.partial_fit(train_images[batch], train_labels[batch], classes=CLASSES)
-        accuracy = model.score(test_images, test_labels)
-        loss = log_loss(test_labels, model.predict_proba(test_images), labels=CLASSES)
-        print(f"epoch {epoch} loss={loss:.4f} accuracy={accuracy:.4f}")
+        print(f"epoch {epoch} {metrics_of(model, test_images, test_labels)}")
         save(args.checkpoints, model, random, next_epoch=epoch + 1)
         print(f"checkpoint saved: epoch {epoch}")
         if stop.asked(args.seconds_per_epoch):
             print(f"SIGTERM: stopping after epoch {epoch}; the checkpoint is saved")
             return
 
+    if first_epoch > args.epochs:
+        # The job before was lost, or its time was over, after its last epoch: this one's metrics are read from its own log.
+        print(f"nothing left to train: {metrics_of(model, test_images, test_labels)}")
     accuracy = model.score(test_images, test_labels)
     Path(args.model_dir).mkdir(parents=True, exist_ok=True)
     with (Path(args.model_dir) / "model.pkl").open("wb") as file:
         pickle.dump(model, file)
     (Path(args.model_dir) / "metrics.json").write_text(json.dumps({"accuracy": accuracy}))
     print(f"trained {args.epochs} epochs: the accuracy is {accuracy:.4f}")
+
+
+def metrics_of(model, images, labels):
+    """What MetricDefinitions find in the log."""
+    loss = log_loss(labels, model.predict_proba(images), labels=CLASSES)
+    return f"loss={loss:.4f} accuracy={model.score(images, labels):.4f}"
 
 
 def new_model(args):

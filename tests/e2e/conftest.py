@@ -66,7 +66,7 @@ class Run:
             state = self._airflow.run_state(self._dag_id, self._run_id)
             return state if state in ("success", "failed") else None
 
-        return str(self._airflow.wait_for(_ended, what="the run to end", timeout=600))
+        return str(self._airflow.wait_for(_ended, what="the run to end", timeout=840))
 
     def members(self, task_id: str) -> list[dict[str, Any]]:
         """The members of a mapped task, by map index."""

@@ -8,7 +8,7 @@ from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.training import SpotTrainingResult, Timeline, savings_percent
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 STARTED = ["Starting", "Downloading", "Training"]
 LIFECYCLES = {
@@ -27,7 +27,7 @@ def _run(airflow: LocalAirflow, dag_id: str, run_id: str) -> None:
     airflow.wait_for(
         lambda: airflow.run_state(dag_id, run_id) in ("success", "failed"),
         what=f"{dag_id} to end",
-        timeout=240,
+        timeout=840,
     )
     assert airflow.run_state(dag_id, run_id) == "success", airflow.task_states(dag_id, run_id)
 

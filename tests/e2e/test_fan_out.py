@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,16 +15,47 @@ from tests.e2e.conftest import Run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.search, pytest.mark.timeout(900)]
 
-QUOTA = "ml.c5.9xlarge for spot training job usage"
+INSTANCE_TYPE = "ml.c5.9xlarge"
+QUOTA = f"{INSTANCE_TYPE} for spot training job usage"
 
 
+@pytest.fixture
+def another_s_job(emulator: SageMakerEmulator, run_id: str) -> Iterator[None]:
+    """The quota is 1, and somebody else's job has it until the test raises it to 3."""
+    emulator.set_quota(QUOTA, 1)
+    sagemaker = emulator.client("sagemaker")
+    sagemaker.create_training_job(
+        TrainingJobName=f"another-s-{run_id}",
+        RoleArn="arn:aws:iam::123456789012:role/e2e",
+        AlgorithmSpecification={"TrainingImage": "local/image:1", "TrainingInputMode": "File"},
+        OutputDataConfig={"S3OutputPath": "s3://e2e/another"},
+        ResourceConfig={"InstanceType": INSTANCE_TYPE, "InstanceCount": 1, "VolumeSizeInGB": 1},
+        EnableManagedSpotTraining=True,
+        StoppingCondition={"MaxRuntimeInSeconds": 2_000_000, "MaxWaitTimeInSeconds": 2_000_000},
+        Tags=[{"Key": "emulator:training-seconds", "Value": "2000000"}],
+    )
+    yield
+    sagemaker.stop_training_job(TrainingJobName=f"another-s-{run_id}")
+
+
+@pytest.mark.usefixtures("another_s_job")
 def test_members_wait_their_turn_and_the_one_that_failed_is_tried_again_alone(
     airflow: LocalAirflow, emulator: SageMakerEmulator, run_id: str, jobs: Any
 ) -> None:
-    emulator.set_quota(QUOTA, 2)
     run = Run(airflow, "e2e_turns", run_id)
 
-    assert run.start() == "failed"
+    def _logs() -> list[str]:
+        return [run.log("train", index) for index in range(6)]
+
+    airflow.trigger("e2e_turns", run_id)
+    airflow.wait_for(
+        lambda: [each["state"] for each in run.members("train")] == ["deferred"] * 6,
+        what="all of them to wait",
+        timeout=600,
+    )
+    assert jobs.descriptions() == []
+    emulator.set_quota(QUOTA, 3)
+    assert run.end() == "failed"
 
     members, results = run.members("train"), run.results("train")
     assert [each["state"] == "success" for each in members] == [index != 3 for index in range(6)]
@@ -32,9 +64,7 @@ def test_members_wait_their_turn_and_the_one_that_failed_is_tried_again_alone(
     assert {each["try_number"] for each in members} == {1}  # no retry was spent
     assert all(result["checkpoint_s3_uri"].endswith(f"/{index}") for index, result in enumerate(results))
     assert all(len(json.dumps(result)) < 8_000 for result in results)
-    waited = [log for log in (run.log("train", index) for index in range(6)) if "waits its turn" in log]
-    assert len(waited) >= 2
-    assert all("It is this task's turn" in log for log in waited)
+    assert all("waits its turn" in log and "It is this task's turn" in log for log in _logs())
 
     run.clear("train", 3)
 

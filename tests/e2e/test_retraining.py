@@ -14,7 +14,8 @@ import pytest
 from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from airflow_spot_provider.emulator import SageMakerEmulator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.ui]  # it takes minutes: left to `make test-ui`
+# It takes minutes: left to `make test-ui`.
+pytestmark = [pytest.mark.e2e, pytest.mark.ui, pytest.mark.timeout(2400)]
 
 DAGS = Path(__file__).parents[2] / "dags"
 WEEKLY, EVERY_MINUTE = 'WEEKLY = "@weekly"', 'WEEKLY = "* * * * *"'
@@ -57,13 +58,13 @@ def test_second_run_reports_the_trend_each_model_passes_the_gate_and_new_data_st
     airflow.wait_for(
         lambda: known <= {dag["dag_id"] for dag in airflow.get("/dags")["dags"]},
         what="the DAGs to be read",
-        timeout=90,
+        timeout=300,
     )
     for dag_id in known:
         airflow.patch(f"/dags/{dag_id}", {"is_paused": False})
 
     airflow.wait_for(
-        lambda: len(_runs(airflow, RETRAINING, "scheduled")) >= 2, what="two scheduled runs", timeout=330
+        lambda: len(_runs(airflow, RETRAINING, "scheduled")) >= 2, what="two scheduled runs", timeout=900
     )
     [data_set] = [each for each in airflow.get("/assets")["assets"] if each["name"] == "digits"]
     airflow.post("/assets/events", {"asset_id": data_set["id"]})
@@ -73,7 +74,7 @@ def test_second_run_reports_the_trend_each_model_passes_the_gate_and_new_data_st
             in {run["run_type"] for run in airflow.get(f"/dags/{RETRAINING}/dagRuns")["dag_runs"]}
         ),
         what="the run that new data asks for",
-        timeout=90,
+        timeout=300,
     )
     airflow.patch(f"/dags/{RETRAINING}", {"is_paused": True})
     first, second = _runs(airflow, RETRAINING, "scheduled")[:2]
@@ -95,7 +96,7 @@ def test_second_run_reports_the_trend_each_model_passes_the_gate_and_new_data_st
     airflow.wait_for(
         lambda: len(_runs(airflow, GATE, "asset_triggered")) >= 2,
         what="the gate to be run for both",
-        timeout=120,
+        timeout=600,
     )
     gates = _runs(airflow, GATE, "asset_triggered")
     passed = [airflow.xcom(GATE, run["dag_run_id"], "is_good_enough") for run in gates]

@@ -11,7 +11,7 @@ import pytest
 from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from tests.e2e.conftest import Run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.search, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.search, pytest.mark.timeout(1800)]
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -21,12 +21,12 @@ def test_sweep_trains_the_same_number_of_trials_whether_or_not_the_scheduler_die
     run = Run(airflow, "e2e_sweep", run_id)
     if killed:
         airflow.trigger("e2e_sweep", run_id)
-        airflow.wait_for(lambda: len(jobs.descriptions()) >= 3, what="a third trial", timeout=240)
+        airflow.wait_for(lambda: len(jobs.descriptions()) >= 3, what="a third trial", timeout=600)
         airflow.kill("scheduler")
         airflow.wait_for(
             lambda: "InProgress" not in {job["TrainingJobStatus"] for job in jobs.descriptions()},
             what="the running trials to end with nobody there",
-            timeout=120,
+            timeout=600,
         )
         airflow.start("scheduler")
         assert run.end() == "success"

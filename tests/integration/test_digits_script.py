@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -140,6 +142,29 @@ def test_run_stopped_after_its_last_epoch_makes_the_model_when_it_resumes(tmp_pa
 
     assert training.to_the_end()[-1].startswith("trained 1 epochs: the accuracy is ")
     assert training.weights()
+
+
+def test_run_that_resumes_after_the_last_epoch_tells_the_same_metrics_as_the_one_that_trained_it(
+    training: Training, uninterrupted: tuple[list[str], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parents[1])
+    definitions = import_module("digits.config").training_config()["AlgorithmSpecification"][
+        "MetricDefinitions"
+    ]
+
+    def _last_values(lines: list[str]) -> dict[str, str]:
+        return {
+            each["Name"]: [found[1] for line in lines if (found := re.search(each["Regex"], line))][-1]
+            for each in definitions
+        }
+
+    training.to_the_end()
+    resumed = training.to_the_end()
+
+    assert resumed[0] == f"resumed from epoch {EPOCHS + 1}"
+    assert not [line for line in resumed if line.startswith("epoch ")]
+    assert _last_values(resumed) == _last_values(uninterrupted[0])
+    assert _is_same(training.weights(), uninterrupted[1])
 
 
 def test_linear_model_resumes_to_the_very_same_one_and_learns(tmp_path: Path, data: Path) -> None:

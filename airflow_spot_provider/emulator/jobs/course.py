@@ -12,6 +12,10 @@ LEAST_REAL_SCRIPT_SECONDS = 2.0
 """How long a script without checkpoints really runs at least before a planned interruption."""
 LATEST_INTERRUPTION_SECONDS = 1800.0
 """When a planned interruption comes, if the script has written no checkpoint until then."""
+LEAST_REAL_CHECKPOINT_SECONDS = 60.0
+"""How long a script really has at least to write that checkpoint, on however busy a machine."""
+LEAST_REAL_LIMIT_SECONDS = 300.0
+"""MaxRuntime lets a script have so many real seconds, or its own number if that is less: a fast clock is no reason to cut it off."""
 
 
 class Course:
@@ -43,18 +47,41 @@ class Course:
             return self._stays[self.stay_number]
         return self._stays[-1] if self._stays[-1].end is End.FAILED else Stay(End.DONE)
 
+    @property
+    def is_to_meet_max_wait(self) -> bool:
+        """Whether the plan has MaxWait end this stay or one that is to come."""
+        return any(stay.end is End.MAX_WAIT for stay in self._stays[self.stay_number :])
+
     def go_on(self) -> None:
         """The stay is over."""
         self.stay_number += 1
 
+    def max_runtime(self, *, runs_script: bool) -> float:
+        """Emulated seconds after which MaxRuntime is over: its own, or more where they would be too few real ones for a script.
+
+        :param runs_script: whether the job runs one.
+        """
+        limit = self._spec.max_runtime_seconds
+        if not runs_script:
+            return limit
+        return max(limit, self._clock.emulated_seconds(min(limit, LEAST_REAL_LIMIT_SECONDS)))
+
+    def max_wait(self, *, runs_script: bool) -> float:
+        """Emulated seconds after which MaxWait is over at the latest: as long after MaxRuntime as the request has it.
+
+        :param runs_script: whether the job runs one.
+        """
+        beyond = (self._spec.max_wait_seconds or 0.0) - self._spec.max_runtime_seconds
+        return beyond + self.max_runtime(runs_script=runs_script)
+
     def latest_interruption(self, *, runs_script: bool) -> float:
         """Emulated seconds of training until a planned interruption, if no checkpoint brings it sooner."""
-        spec = self._spec
         if not runs_script:
             return self.timing.interruption
-        limit = min(spec.max_wait_seconds or 0.0, spec.max_runtime_seconds) / 3
-        if spec.checkpoint_uri is not None:
-            return min(LATEST_INTERRUPTION_SECONDS, limit)
+        limit = self.max_runtime(runs_script=True) / 3
+        if self._spec.checkpoint_uri is not None:
+            least = self._clock.emulated_seconds(LEAST_REAL_CHECKPOINT_SECONDS)
+            return min(max(LATEST_INTERRUPTION_SECONDS, least), limit)
         least = self._clock.emulated_seconds(LEAST_REAL_SCRIPT_SECONDS)
         return min(max(self.timing.interruption, least), limit)
 
@@ -69,7 +96,7 @@ class Course:
             return self.timing.outage
         assert self._spec.max_wait_seconds is not None
         left = self._spec.max_wait_seconds - waited
-        runtime_left = self._spec.max_runtime_seconds - runtime
+        runtime_left = self.max_runtime(runs_script=runs_script) - runtime
         stay = self.timing.downloading * 3
         if runs_script:
             stay = max(stay, self.timing.downloading + self._clock.emulated_seconds(LEAST_REAL_STAY_SECONDS))

@@ -25,14 +25,12 @@ class Phases:
 
     :param name: of the job, for the log.
     :param clock: runs the events.
-    :param background: runs what may take its time.
     """
 
-    def __init__(self, name: str, clock: Clock, background: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, name: str, clock: Clock) -> None:
         self.lock = threading.RLock()
         self._name = name
         self._clock = clock
-        self._background = background
         self._number = 0
 
     def begin(self) -> int:
@@ -55,12 +53,19 @@ class Phases:
         self._clock.call_later(seconds, self.within(phase, event))
 
     def work(
-        self, phase: int, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[str], None]
+        self,
+        phase: int,
+        work: Callable[[], T],
+        *,
+        then: Callable[[T], None],
+        failed: Callable[[str], None],
+        background: Callable[[Callable[[], None]], None],
     ) -> None:
         """Do something in the background, and what follows from it as an event of that phase.
 
         :param then: is given the result.
         :param failed: is given the FailureReason where it cannot be done.
+        :param background: runs what may take its time.
         """
 
         def _run() -> None:
@@ -76,4 +81,4 @@ class Phases:
                 return
             self.after(0, phase, lambda: failed(reason))
 
-        self._background(_run)
+        background(_run)

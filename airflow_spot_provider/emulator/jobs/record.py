@@ -75,17 +75,19 @@ class JobRecord:
     def seconds_in_status(self, now: datetime) -> float:
         """How long it has been in its SecondaryStatus."""
         since: datetime = self.transitions[-1]["StartTime"]
-        return (now - since).total_seconds()
+        return max(0.0, (now - since).total_seconds())
 
     def enter(self, secondary_status: str, now: datetime) -> None:
         """Add a transition."""
         if self.transitions:
+            # An event sees its own time, and the API may have been asked since.
+            now = max(now, self.transitions[-1]["StartTime"])
             self.transitions[-1]["EndTime"] = now
         self.transitions.append(
             {"Status": secondary_status, "StartTime": now, "StatusMessage": _MESSAGES[secondary_status]}
         )
         self.secondary_status = secondary_status
-        self.last_modified_time = now
+        self.last_modified_time = max(now, self.last_modified_time)
 
     def say(self, message: str) -> None:
         """Tell why the job is in its status, in the transition's StatusMessage."""
@@ -109,9 +111,10 @@ class JobRecord:
         if failure_reason:
             self.failure_reason = failure_reason[:_FAILURE_REASON_LENGTH]
         self.enter(secondary_status, now)
-        self.transitions[-1]["EndTime"] = now
+        ended: datetime = self.transitions[-1]["StartTime"]
+        self.transitions[-1]["EndTime"] = ended
         if self.training_start_time is not None:
-            self.training_end_time = now
+            self.training_end_time = ended
 
     def update(self, members: Mapping[str, Any], now: datetime) -> None:
         """Change members of the request, as UpdateTrainingJob does."""

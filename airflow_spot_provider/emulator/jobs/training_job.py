@@ -47,7 +47,7 @@ class TrainingJob(JobView):
     def __init__(self, spec: JobSpec, lifecycle: Lifecycle, world: World) -> None:
         self.course = Course(spec, lifecycle, world.clock)
         self.usage = Usage(world.prices if spec.spot else None, spec.instance_type)
-        phases = Phases(spec.name, world.clock, world.background)
+        phases = Phases(spec.name, world.clock)
         super().__init__(spec, JobRecord(spec, self.usage, world.clock.now()), world.clock, phases.lock)
         self.work = SimulatedWork(spec)
         self.stays = Stays()
@@ -57,6 +57,10 @@ class TrainingJob(JobView):
         self._capacity = Capacity(spec, world.market, self._lock, self._lose_capacity)
         self._instance: Instance | None = None
         self.retries_left = spec.retry_attempts
+        self.runs_script = False
+        """Whether it runs one; known from its first stay on."""
+        self._is_overdue = False
+        self._may_be_cut_off = False
 
     # What the API asks for
 
@@ -153,7 +157,18 @@ class TrainingJob(JobView):
     def _set_deadline(self) -> None:
         if self.spec.max_wait_seconds is not None:
             deadline = self.creation_time + timedelta(seconds=self.spec.max_wait_seconds)
-            self._clock.call_at(deadline, lambda: self.stop(MAX_WAIT))
+            self._clock.call_at(deadline, self._be_overdue)
+
+    def _be_overdue(self) -> None:
+        """End, for MaxWait is over; but where the clock is fast, no sooner than its script has done what the plan has for it."""
+        with self._lock:
+            self._is_overdue = True
+            goes_on = self.runs_script and not self.course.on_market
+            if goes_on and not (self.course.is_to_meet_max_wait and self._may_be_cut_off):
+                latest = self.creation_time + timedelta(seconds=self.course.max_wait(runs_script=True))
+                self._clock.call_at(latest, lambda: self.stop(MAX_WAIT))
+            else:
+                self.stop(MAX_WAIT)
 
     def _seek(self, phase: int) -> None:
         """Wait in Starting until there are instances, then launch them."""
@@ -205,6 +220,7 @@ class TrainingJob(JobView):
             failed=lambda reason: self._in_training(stay, lambda: self._give_up(reason)),
         )
         self._instance = self._world.launch(self.spec, stay, listener)
+        self.runs_script = self._instance.runs_script
 
         def _then(_: None) -> None:
             took = (self._clock.now() - started).total_seconds()
@@ -215,16 +231,16 @@ class TrainingJob(JobView):
     def _train(self) -> None:
         assert self._instance is not None
         phase = self._enter("Training")
-        left = max(0.0, self.spec.max_runtime_seconds - self.runtime)
+        left = max(0.0, self.course.max_runtime(runs_script=self.runs_script) - self.runtime)
         self._phases.after(left, phase, lambda: self.stop(MAX_RUNTIME))
         self._work(phase, self._instance.train, lambda _: None)
-        end, runs_script = self.course.stay.end, self._instance.runs_script
+        end = self.course.stay.end
         if end is End.FAILED:
             self._phases.after(self.course.timing.downloading, phase, self._fail_as_planned)
-        elif end is End.INTERRUPTED:
-            seconds = self.course.latest_interruption(runs_script=runs_script)
-            self._phases.after(seconds, phase, self._interrupt)
-        if not runs_script and end in (End.DONE, End.INTERRUPTED):
+        elif end is not End.DONE:
+            seconds = self.course.latest_interruption(runs_script=self.runs_script)
+            self._phases.after(seconds, phase, self._cut_off_as_planned)
+        if not self.runs_script and end in (End.DONE, End.INTERRUPTED):
             # What it states on the way, and, unless it is interrupted before, in the end.
             for seconds, metrics in self.work.metrics(self._instance.metrics()):
                 self._phases.after(seconds, phase, partial(self._note, metrics))
@@ -236,10 +252,17 @@ class TrainingJob(JobView):
         self.record.note(metrics, self._clock.now())
 
     def _checkpoint_written(self) -> None:
-        """A planned interruption comes right after a checkpoint."""
         self.stays.count_checkpoint()
+        self._cut_off_as_planned()
+
+    def _cut_off_as_planned(self) -> None:
+        """End the stay as planned: its script has just written a checkpoint, or has ended, or has had its time for that."""
         if self.course.stay.end is End.INTERRUPTED:
             self._interrupt()
+        elif self.course.stay.end is End.MAX_WAIT:
+            self._may_be_cut_off = True
+            if self._is_overdue:
+                self.stop(MAX_WAIT)
 
     def _script_ended(self, status: int) -> None:
         assert self._instance is not None
@@ -250,9 +273,9 @@ class TrainingJob(JobView):
             self._give_up(f"{reason[:1000]}, exit code: {status}")
         elif self.course.stay.end is End.DONE:
             self._upload()
-        elif self.course.stay.end is End.INTERRUPTED:
-            # The instance was lost before the upload: what the script did since its last checkpoint counts for nothing.
-            self._interrupt()
+        else:
+            # The instance is lost before the upload: what the script did since its last checkpoint counts for nothing.
+            self._cut_off_as_planned()
 
     def _give_up(self, reason: str) -> None:
         """It cannot go on, for a reason that lies with the user."""
@@ -312,7 +335,7 @@ class TrainingJob(JobView):
         outage = self.course.outage_seconds(
             waited=((since or now) - self.creation_time).total_seconds(),
             runtime=self.runtime,
-            runs_script=self._instance is not None and self._instance.runs_script,
+            runs_script=self.runs_script,
         )
         took = (now - (since or now)).total_seconds()
         self._phases.after(max(0.0, outage - took), phase, self._launch_again)
@@ -384,8 +407,22 @@ class TrainingJob(JobView):
         self._clock.call_later(0, _guarded)
 
     def _work(self, phase: int, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Do ``work`` in the background, and ``then`` as an event of that phase; the job fails where it cannot be done."""
-        self._phases.work(phase, work, then, lambda reason: self._end("Failed", "Failed", reason))
+        """Do ``work``, and ``then`` as an event of that phase; the job fails where it cannot be done.
+
+        A script's is done in the background. Without one it is short, and is done at once: no thread that a busy machine lets wait
+        comes into the times of a simulated job.
+        """
+        self._phases.work(
+            phase,
+            work,
+            then=then,
+            failed=lambda reason: self._end("Failed", "Failed", reason),
+            background=self._world.background if self.runs_script else _at_once,
+        )
+
+
+def _at_once(work: Callable[[], None]) -> None:
+    work()
 
 
 def _dispose_of(instance: Instance) -> None:

@@ -28,6 +28,7 @@ def job_to_json(job: TrainingJob) -> dict[str, Any]:
         "runtime": job.runtime,
         "seconds_left": job.work.seconds_left,
         "retries_left": job.retries_left,
+        "runs_script": job.runs_script,
         "usage": {
             "zone": usage.zone,
             "since": _text(usage.since),
@@ -67,6 +68,7 @@ def job_from_json(kept: dict[str, Any], world: World) -> TrainingJob:
     job.runtime = kept["runtime"]
     job.work.seconds_left = kept["seconds_left"]
     job.retries_left = kept["retries_left"]
+    job.runs_script = kept.get("runs_script", False)  # not kept before there was an allowance for scripts
     usage, record = kept["usage"], kept["record"]
     job.usage.zone = usage["zone"]
     job.usage.since = _time(usage["since"])

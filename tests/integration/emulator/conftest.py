@@ -15,9 +15,11 @@ from airflow_spot_provider.emulator import SageMakerEmulator
 BUCKET = "integration"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 ENDED = ("Completed", "Failed", "Stopped")
+LONG = 2_000_000
+"""Emulated seconds that no test waits for: nine hours, where a minute passes in a second."""
 
 
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 300) -> Any:
     """Ask until the answer is yes, and return it."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
@@ -51,7 +53,7 @@ class Jobs:
             "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
             "EnableManagedSpotTraining": True,
             "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/{self.prefix}/checkpoints"},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 3600},
+            "StoppingCondition": {"MaxRuntimeInSeconds": LONG, "MaxWaitTimeInSeconds": LONG},
             "Tags": tags,
             **members,
         }
@@ -86,9 +88,9 @@ class Jobs:
         description: dict[str, Any] = self.sagemaker.describe_training_job(TrainingJobName=name)
         return description
 
-    def ended(self, name: str, seconds: float = 60) -> dict[str, Any]:
+    def ended(self, name: str) -> dict[str, Any]:
         """Its description, when it has ended."""
-        until(lambda: self.describe(name)["TrainingJobStatus"] in ENDED, seconds)
+        until(lambda: self.describe(name)["TrainingJobStatus"] in ENDED)
         return self.describe(name)
 
     def in_status(self, name: str, secondary_status: str) -> dict[str, Any]:

@@ -13,10 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, StructureShape
 
-from tests.integration.emulator.conftest import Jobs, until
+from tests.integration.emulator.conftest import LONG, Jobs, until
 
 ON_DEMAND = {"EnableManagedSpotTraining": False, "StoppingCondition": {"MaxRuntimeInSeconds": 600}}
-LONG = [{"Key": "emulator:training-seconds", "Value": "100000"}]
+FOR_LONG = [{"Key": "emulator:training-seconds", "Value": str(LONG)}]
 
 
 def _error(call: Any, **arguments: Any) -> dict[str, str]:
@@ -64,7 +64,7 @@ def test_unknown_name_is_not_found(jobs: Jobs, operation: str) -> None:
 
 
 def test_deleted_jobs_name_is_free_again(jobs: Jobs) -> None:
-    name = jobs.submit(Tags=LONG)
+    name = jobs.submit(Tags=FOR_LONG)
     error = _error(jobs.sagemaker.delete_training_job, TrainingJobName=name)
     assert (error["Code"], "InProgress" in error["Message"]) == ("ResourceInUse", True)
     jobs.sagemaker.stop_training_job(TrainingJobName=name)
@@ -209,7 +209,7 @@ def test_description_gives_back_what_was_asked_for(jobs: Jobs) -> None:
 
 
 def test_list_filters_sorts_and_shows_the_secondary_status(jobs: Jobs) -> None:
-    done, running = jobs.submit(**ON_DEMAND), jobs.submit(Tags=LONG)
+    done, running = jobs.submit(**ON_DEMAND), jobs.submit(Tags=FOR_LONG)
     ended = jobs.ended(done)
     jobs.in_status(running, "Training")
 
@@ -304,6 +304,6 @@ def test_botos_own_waiter_sees_the_end(jobs: Jobs) -> None:
     name = jobs.submit(**ON_DEMAND)
     until(lambda: jobs.describe(name)["SecondaryStatus"] != "Starting")
     jobs.sagemaker.get_waiter("training_job_completed_or_stopped").wait(
-        TrainingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        TrainingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
     )
     assert jobs.describe(name)["TrainingJobStatus"] == "Completed"

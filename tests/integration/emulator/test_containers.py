@@ -148,12 +148,12 @@ def test_entry_point_is_run_with_its_arguments(jobs: Jobs) -> None:
 
 def test_sigterm_reaches_the_program_of_an_entry_point(jobs: Jobs) -> None:
     program = (
-        "import pathlib, signal, sys, time\n"
+        "import pathlib, signal, sys\n"
         "def save(*_):\n"
         "    pathlib.Path('/opt/ml/model/last-words').write_text('saved'); sys.exit(0)\n"
         "signal.signal(signal.SIGTERM, save)\n"
         "print('ready', flush=True)\n"
-        "time.sleep(60)\n"
+        "signal.pause()\n"
     )
     name = jobs.submit(AlgorithmSpecification=_algorithm(["python", "-c", program]))
     jobs.in_status(name, "Training")
@@ -235,11 +235,11 @@ def test_instance_groups_are_told_apart(jobs: Jobs) -> None:
 
 def test_job_fails_with_the_first_of_its_hosts(jobs: Jobs) -> None:
     script = """
-import os, pathlib, sys, time
+import os, pathlib, signal, sys
 if os.environ["SM_CURRENT_HOST"] == "algo-2":
     pathlib.Path("/opt/ml/output/failure").write_text("no GPU here")
     sys.exit(3)
-time.sleep(60)
+signal.pause()
 """
     name = jobs.submit_script(script, ResourceConfig={**ONE_HOST, "InstanceCount": 2})
     description = jobs.ended(name)
@@ -313,9 +313,9 @@ def test_pipe_gives_what_an_augmented_manifest_names(jobs: Jobs) -> None:
 
 def test_what_does_not_fit_on_the_volume_fails_the_job(jobs: Jobs) -> None:
     script = """
-import pathlib, time
+import pathlib, signal
 pathlib.Path("/opt/ml/model/large").write_bytes(bytes(200_000))
-time.sleep(30)
+signal.pause()
 """
     tags = [{"Key": "emulator:volume-bytes", "Value": "100000"}]
     description = jobs.ended(jobs.submit_script(script, Tags=tags))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.emulator.conftest import Jobs, statuses
+from tests.integration.emulator.conftest import LONG, Jobs, statuses
 
 GUIDE = {
     "uninterrupted": ["Starting", "Downloading", "Training", "Uploading", "Completed"],
@@ -76,8 +76,7 @@ def test_max_runtime_ends_a_job(jobs: Jobs) -> None:
 
 
 def test_stop_ends_a_job_and_a_second_stop_is_refused(jobs: Jobs) -> None:
-    tags = [{"Key": "emulator:training-seconds", "Value": "3000"}]
-    name = jobs.submit(Tags=tags)
+    name = jobs.submit(Tags=[{"Key": "emulator:training-seconds", "Value": str(LONG)}])
     jobs.in_status(name, "Training")
     jobs.sagemaker.stop_training_job(TrainingJobName=name)
     description = jobs.ended(name)

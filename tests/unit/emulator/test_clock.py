@@ -55,6 +55,47 @@ def test_running_clock_runs_fast_and_in_order() -> None:
     assert seen == ["sooner", "later"]
 
 
+def test_events_that_come_late_are_in_order_and_see_their_own_time() -> None:
+    clock = RunningClock(speed=36_000, start=START)
+    done, seen = threading.Event(), []
+
+    def _note(name: str) -> None:
+        seen.append((name, (clock.now() - START).total_seconds()))
+
+    def _wait_and_go_on() -> None:
+        while not hours.wait(0.01):  # what a busy machine does to it
+            pass
+        _note("late")
+        clock.call_later(60, lambda: _note("follows"))
+
+    hours = threading.Event()
+    try:
+        clock.call_at(START + timedelta(days=1), lambda: (_note("deadline"), done.set()))
+        clock.call_at(START + timedelta(hours=20), _wait_and_go_on)
+        while clock.now() < START + timedelta(days=2):
+            pass
+        hours.set()
+        assert done.wait(30)
+        assert clock.now() >= START + timedelta(days=2)
+    finally:
+        clock.stop()
+    hour = 3600
+    assert seen == [("late", 20 * hour), ("follows", 20 * hour + 60), ("deadline", 24 * hour)]
+
+
+def test_event_of_a_time_that_is_past_sees_no_time_before_it_was_asked_for() -> None:
+    clock = RunningClock(speed=36_000, start=START)
+    done, seen = threading.Event(), []
+    try:
+        while (asked := clock.now()) < START + timedelta(hours=1):
+            pass
+        clock.call_at(START, lambda: (seen.append(clock.now()), done.set()))
+        assert done.wait(30)
+    finally:
+        clock.stop()
+    assert seen[0] >= asked
+
+
 def test_event_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
     clock = RunningClock(speed=1000)
     done = threading.Event()
