@@ -16,7 +16,7 @@ from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.ownership import release
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.operators._rendering import masked_config, masked_values
-from airflow_spot_provider.operators._stopping import stop_killed, stop_waited_for
+from airflow_spot_provider.operators._stopping import stop_in_haste, stop_waited_for
 from airflow_spot_provider.operators._submission import Found, Names, Submitted, submit
 from airflow_spot_provider.operators._turn import TurnTakingOperator
 from airflow_spot_provider.training import (
@@ -224,7 +224,7 @@ class SpotJobOperator(TurnTakingOperator):
         self._stop_killed(self._job_name)
 
     def _stop_killed(self, job_name: str) -> None:
-        stop_killed(
+        stop_in_haste(
             self.hook, self.kind, job_name, try_number=self._try_number, task=self._task, log=self.log
         )
 

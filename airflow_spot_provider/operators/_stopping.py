@@ -20,7 +20,7 @@ HASTE_SECONDS = 40.0
 FIND = "`airflow-spot jobs --stop-orphans` finds and stops it"
 
 
-def stop_killed(
+def stop_in_haste(
     hook: SageMakerSpotHook,
     kind: Kind,
     job_name: str,
@@ -45,12 +45,14 @@ def stop_killed(
         if not said:
             said = True
             log.warning(
-                "%s is not stopped yet (%s): it is tried again for %.0f s. If nothing more is said of it here, the worker was ended before, "
-                "and the job may go on and bill: %s.",
+                "%s is not stopped yet (%s: %s): it is tried again for %.0f s. If nothing more is said of it here, the worker was ended "
+                "before, and the job may go on and bill: %s.%s",
                 job_name,
                 code_of(error),
+                error,
                 HASTE_SECONDS,
                 FIND,
+                _grant(kind, error),
             )
 
     jobs = SageMakerJobs(InHaste(hook, seconds=HASTE_SECONDS, say=_say), kind, created=job_name)
@@ -96,11 +98,10 @@ def stop_waited_for(
 
 def _not_stopped(kind: Kind, job_name: str, error: Exception) -> str:
     """Say that a job could not be stopped, why, and what to do."""
-    grant = (
-        f" Grant sagemaker:Describe{kind.resource}, sagemaker:Stop{kind.resource}, sagemaker:ListTags and sagemaker:AddTags."
-        if is_denied(error)
-        else ""
-    )
-    return (
-        f"{job_name} could not be stopped ({code_of(error)}: {error}) and may go on and bill: {FIND}.{grant}"
-    )
+    return f"{job_name} could not be stopped ({code_of(error)}: {error}) and may go on and bill: {FIND}.{_grant(kind, error)}"
+
+
+def _grant(kind: Kind, error: Exception) -> str:
+    if not is_denied(error):
+        return ""
+    return f" Grant sagemaker:Describe{kind.resource}, sagemaker:Stop{kind.resource}, sagemaker:ListTags and sagemaker:AddTags."

@@ -181,7 +181,7 @@ def _max_wait_left(description: Mapping[str, Any], entry: Transition) -> str:
     """By SageMaker's own times, never by this machine's clock."""
     created = instant(description.get("CreationTime"))
     max_wait = (description.get("StoppingCondition") or {}).get("MaxWaitTimeInSeconds")
-    if created is None or entry.start is None or not max_wait:
+    if created is None or entry.start is None or not isinstance(max_wait, int | float) or not max_wait:
         return ""
     left = max_wait - (entry.start - created).total_seconds()
     return f"{duration(max(0.0, left))} of MaxWait left"

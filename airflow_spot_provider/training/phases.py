@@ -56,7 +56,7 @@ _PHASES: dict[str, Phase] = {
 
 
 _LAUNCHES = frozenset({SecondaryStatus.STARTING, SecondaryStatus.LAUNCHING_ML_INSTANCES})
-_ENDS = frozenset({"Completed", "Failed", "Stopped"})
+_ENDS = ("Completed", "Failed", "Stopped")
 
 
 def phase_of(status: str, *, managed_spot: bool = True) -> Phase:

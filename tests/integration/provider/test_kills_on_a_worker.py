@@ -175,14 +175,21 @@ def test_task_that_was_killed_submits_nothing_more(
 
 
 def test_task_that_waits_its_turn_has_no_job_to_stop_and_looks_for_none(
-    operator: SageMakerSpotTrainingOperator, ti: FakeTaskInstance, emulator: SageMakerEmulator
+    operator: SageMakerSpotTrainingOperator,
+    ti: FakeTaskInstance,
+    emulator: SageMakerEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(_stopping, "HASTE_SECONDS", 0.2)
     emulator.set_faults({"operation": "CreateTrainingJob", "error": THROTTLED})
     with pytest.raises(TaskDeferred):
         operator.execute(ti.context)
-    emulator.set_faults({"operation": "sagemaker:*", "error": DENIED})
+    capsys.readouterr()
 
     operator.on_kill()
+
+    assert "stop" not in capsys.readouterr().out
 
 
 def test_job_that_cannot_be_stopped_hides_not_why_its_task_failed(
