@@ -23,7 +23,7 @@ DAG ?=
 KEEP ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e test-search test-ui screenshots test-clients parity bench bench-emulator bench-fan-out bench-sweeps bench-ui bench-ui-live lint format constraints wheel clean
+.PHONY: help setup demo test test-unit test-simulation test-integration test-e2e test-search test-crowds test-ui screenshots test-clients parity bench bench-emulator bench-fan-out bench-sweeps bench-ui bench-ui-live lint format constraints wheel clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,14 +49,17 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Run an example DAG on a local SageMaker and a local Airflow (DAG=... another; KEEP=1 leaves both up)
 	@exec $(BIN)/airflow-spot demo $(if $(DAG),--dag $(DAG)) $(if $(KEEP),--keep)
 
-test: $(READY) ## Run the tests (but test-search, test-ui and test-clients), and hold the domain's coverage at 100 %
+test: $(READY) ## Run the tests (but test-search, test-crowds, test-ui and test-clients), and hold the domain's coverage at 100 %
 	@mkdir -p build
-	$(BIN)/pytest -n 2 --dist loadfile -m "not search and not ui" --cov=airflow_spot_provider --cov-report= $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not search and not ui and not crowd" --cov=airflow_spot_provider --cov-report= $(PYTEST_ARGS)
 	@echo "Coverage of airflow_spot_provider/training, statements and branches:"
 	@$(BIN)/coverage report --include='airflow_spot_provider/training/*' --fail-under=100
 
 test-unit: $(READY) ## Run the unit tests (no server but moto's, on loopback)
 	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+test-simulation: $(READY) ## Run triggers, watcher and kills on a virtual clock, from so many seeds (SEEDS=200)
+	$(BIN)/pytest -n 2 tests/simulation $(PYTEST_ARGS)
 
 test-integration: $(READY) ## Run the tests against the emulator over HTTP
 	$(BIN)/pytest tests/integration $(PYTEST_ARGS)
@@ -66,6 +69,9 @@ test-e2e: $(READY) ## Run the tests on a real scheduler, triggerer and API serve
 
 test-search: $(READY) ## Run searches on a real Airflow: fan-outs, tuning, and sweeps whose scheduler is killed
 	$(BIN)/pytest -n 2 --dist loadfile tests/e2e -m search $(PYTEST_ARGS)
+
+test-crowds: $(READY) ## Kill crowds of deferred tasks on a real Airflow, and hand them to another triggerer (CROWD=200)
+	$(BIN)/pytest tests/e2e -m crowd $(PYTEST_ARGS)
 
 test-ui: $(READY) ## Run the pages in a browser on a real Airflow, and their queries on a real PostgreSQL
 	$(BIN)/pytest -m ui $(PYTEST_ARGS)
