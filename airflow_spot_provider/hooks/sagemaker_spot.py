@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from airflow.providers.common.compat.sdk import conf
 from asgiref.sync import sync_to_async
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from airflow_spot_provider import __version__
 from airflow_spot_provider.aws.errors import Backoff, code_of, is_expired_credentials
@@ -26,24 +25,22 @@ from airflow_spot_provider.aws.lag import lag_seconds
 from airflow_spot_provider.aws.patience import repeated
 from airflow_spot_provider.aws.price_cache import PriceCache
 from airflow_spot_provider.aws.prices import Prices, endpoint_region_of
+from airflow_spot_provider.aws.training_log import MOST_CALLS, NewestLines, newest_lines
 from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
 from airflow_spot_provider.aws.watching.model import data_loader, keep_only
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
+from airflow_spot_provider.hooks._logs import PatientLogs
 from airflow_spot_provider.training import Price
-
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-"""The CloudWatch log group of all training jobs; a job's streams begin with its name."""
 
 PATIENCE_SECONDS = 600.0
 """How long a blocking call is repeated while SageMaker cannot be asked."""
+LOG_PATIENCE_SECONDS = 60.0
+"""How long reading a training log is tried again in all: what the job came to is known by then."""
 
 _PROMPT: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 20, "retries": {"total_max_attempts": 1}}
 
 _BRIEF: dict[str, Any] = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 2}}
 """What is nice to know is not waited for."""
-
-_MOST_LOG_EVENTS = 10_000
-"""What GetLogEvents answers at most."""
 
 _Answer = TypeVar("_Answer")
 
@@ -72,46 +69,58 @@ class SageMakerSpotHook(AwsBaseHook):
         """
         return SageMakerJobs(self, kind)
 
-    def newest_log_lines(self, job_name: str, limit: int) -> tuple[list[str], bool]:
+    def newest_log_lines(
+        self,
+        job_name: str,
+        limit: int,
+        *,
+        patience: float = LOG_PATIENCE_SECONDS,
+        most_calls: int = MOST_CALLS,
+    ) -> tuple[list[str], bool]:
         """The newest lines of a job's training log in CloudWatch Logs, over all of its instances and starts.
 
         :param job_name: TrainingJobName.
         :param limit: how many lines at the most.
+        :param patience: seconds for which AWS is asked again where it cannot answer just now, all calls together.
+        :param most_calls: of GetLogEvents.
         :return: the lines, oldest first, and whether there are older ones. No lines if the job has not logged.
         """
-        events, cut = self.newest_log_events(job_name, limit)
-        return [message for _, message in events], cut
+        newest = self.newest_log_events(job_name, limit, patience=patience, most_calls=most_calls)
+        return [text for _, text in newest.lines], newest.cut
 
-    def newest_log_events(self, job_name: str, limit: int) -> tuple[list[tuple[int, str]], bool]:
-        """The newest lines of a job's training log, each with its time in epoch milliseconds.
+    def newest_log_events(
+        self,
+        job_name: str,
+        limit: int,
+        *,
+        patience: float = LOG_PATIENCE_SECONDS,
+        most_calls: int = MOST_CALLS,
+    ) -> NewestLines:
+        """The newest lines of a job's training log, each with its time, and whether that is all of it.
 
         :param job_name: TrainingJobName.
-        :param limit: how many lines at the most; of each instance and start, no more than 10,000 or a megabyte.
-        :return: times and lines, oldest first, and whether there are older ones.
+        :param limit: how many lines at the most.
+        :param patience: seconds for which AWS is asked again where it cannot answer just now, all calls together.
+        :param most_calls: of GetLogEvents.
+        :raises ClientError: AWS refuses, and nothing had been read.
+        :raises BotoCoreError: AWS cannot be asked, and nothing had been read.
         """
-        logs: Any = AwsLogsHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self._region_name,
-            verify=self._verify,
-            config=self._config,
-        ).conn
-        events: list[tuple[int, str]] = []
-        cut = False
-        try:
-            for stream in self._log_streams(logs, job_name):
-                answer = logs.get_log_events(
-                    logGroupName=LOG_GROUP,
-                    logStreamName=stream,
-                    limit=min(limit, _MOST_LOG_EVENTS),
-                    startFromHead=False,
-                )
-                cut = cut or len(answer["events"]) == limit
-                events += [(event["timestamp"], event["message"]) for event in answer["events"]]
-        except ClientError as error:
-            if code_of(error) != "ResourceNotFoundException":
-                raise
-        events.sort(key=lambda event: event[0])
-        return events[-limit:], cut or len(events) > limit
+
+        def _connect() -> Any:
+            return AwsLogsHook(
+                aws_conn_id=self.aws_conn_id,
+                region_name=self._region_name,
+                verify=self._verify,
+                config=self._config,
+            ).conn
+
+        def _say(error: Exception, delay: float) -> None:
+            self.log.warning(
+                "CloudWatch Logs cannot be asked just now (%s); again in %.0f s.", code_of(error), delay
+            )
+
+        logs = PatientLogs(_connect, seconds=patience, say=_say, jitter=self._jitter)
+        return newest_lines(logs.ask, job_name, limit, most_calls=most_calls)
 
     async def connect(self, service: str = "sagemaker") -> AbstractAsyncContextManager[Any]:
         """A new async client for the watcher, built in a thread: building one takes about 0.1 s of CPU.
@@ -203,13 +212,6 @@ class SageMakerSpotHook(AwsBaseHook):
             verify=self.verify,
         )
 
-    @staticmethod
-    def _log_streams(logs: Any, job_name: str) -> Iterator[str]:
-        pages = logs.get_paginator("describe_log_streams")
-        for page in pages.paginate(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{job_name}/"):
-            for stream in page["logStreams"]:
-                yield stream["logStreamName"]
-
     def once(self, call: Callable[[], _Answer]) -> _Answer:
         """Make a call; if credentials have expired, the next one is made with a new client."""
         try:
@@ -229,7 +231,9 @@ class SageMakerSpotHook(AwsBaseHook):
         """
 
         def _say(error: Exception, delay: float) -> None:
-            what = "knows little of a new job" if lagging and lag_seconds(error) else "cannot be asked just now"
+            what = (
+                "knows little of a new job" if lagging and lag_seconds(error) else "cannot be asked just now"
+            )
             self.log.warning("SageMaker %s (%s); again in %.0f s.", what, code_of(error), delay)
 
         return repeated(

@@ -7,8 +7,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_spot_provider.aws.training_log import LOG_GROUP, NewestLines, streams_of
 from airflow_spot_provider.aws.watch import Log
-from airflow_spot_provider.hooks.sagemaker_spot import LOG_GROUP, SageMakerSpotHook
+from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import SpotTrainingResult, SpotTuningResult
 from airflow_spot_provider.training.narration import savings_sentence, table_of
 from airflow_spot_provider.training.tuning_narration import (
@@ -68,29 +69,42 @@ def repeat_training_log(
     :return: what was read, oldest first: times in epoch milliseconds, and lines. Nothing if it cannot be read.
     """
     try:
-        events, cut = hook.newest_log_events(job_name, read)
+        newest = hook.newest_log_events(job_name, read)
     except (ClientError, BotoCoreError) as error:
         log.warning(
-            "The training log cannot be read (%s). It is in CloudWatch Logs, group %s, streams %s/*; reading it needs "
+            "The training log cannot be read (%s). It is in CloudWatch Logs, group %s, streams %s*; reading it needs "
             "logs:DescribeLogStreams and logs:GetLogEvents.",
             error,
             LOG_GROUP,
-            job_name,
+            streams_of(job_name),
         )
         return []
-    if not events:
-        log.info("The job wrote no training log.")
+    lines = newest.lines
+    if not lines:
+        _say_why_there_is_nothing(log, job_name, newest)
         return []
-    told = events[-LOG_LINES:]
-    cut = cut or len(events) > len(told)
+    told = lines[-LOG_LINES:]
+    cut = newest.cut or len(lines) > len(told)
     log.info("::group::Training log, %s%s lines", "newest " if cut else "", len(told))
     for _, line in told:
         log.info("%s", line)
     log.info("::endgroup::")
+    if newest.trouble is not None:
+        log.warning("The training log could not be read to its end (%s).", newest.trouble)
     if cut:
         log.info(
-            "Older lines are in CloudWatch Logs: group %s, streams %s/*.",
-            LOG_GROUP,
-            job_name,
+            "Older lines are in CloudWatch Logs: group %s, streams %s*.", LOG_GROUP, streams_of(job_name)
         )
-    return events
+    return lines
+
+
+def _say_why_there_is_nothing(log: Log, job_name: str, newest: NewestLines) -> None:
+    if newest.cut:
+        log.info(
+            "No line of the training log was found in as many pages as are read here. It is in CloudWatch Logs: group %s, "
+            "streams %s*.",
+            LOG_GROUP,
+            streams_of(job_name),
+        )
+    else:
+        log.info("The job wrote no training log.")

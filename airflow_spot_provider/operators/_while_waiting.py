@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 LOG_LINES_FOR_CURVES = 10_000
-"""Read instead of the lines that are repeated, in as many calls, where the job has MetricDefinitions."""
+"""Read instead of the lines that are repeated, where the job has MetricDefinitions."""
 
 
 def checkpoints_seen(context: Context, log: Log, job_name: str) -> Checkpoints | None:
@@ -63,15 +62,9 @@ def publish_curves(
     if not definitions or not lines:
         return
     before = _published(context, log, METRICS_KEY)
-    try:
-        matched = match_lines(
-            definitions, lines, curves=before, since=iso(instant(description.get("CreationTime")))
-        )
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        log.warning(
-            "The metrics in the training log cannot be told (%r); the result is not concerned.", error
-        )
-        return
+    matched = match_lines(
+        definitions, lines, curves=before, since=iso(instant(description.get("CreationTime")))
+    )
     if matched.refused:
         log.warning("%s", refusals(matched.refused))
     if matched.curves:

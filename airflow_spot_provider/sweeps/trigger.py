@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import TriggerEvent
+from botocore.exceptions import ClientError
 
-from airflow_spot_provider.aws.errors import code_of
-from airflow_spot_provider.hooks.sagemaker_spot import LOG_GROUP
+from airflow_spot_provider.aws.errors import code_of, is_not_found
 from airflow_spot_provider.sweeps.settings import SweepSettings
 from airflow_spot_provider.sweeps.trials import Trials
+from airflow_spot_provider.triggers._matching import CannotMatch
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
 
-_LATE = 60_000
-"""Milliseconds that a line of the log may come after later ones."""
+_asking: WeakKeyDictionary[asyncio.AbstractEventLoop, defaultdict[str, asyncio.Lock]] = WeakKeyDictionary()
+"""One thread at a time asks a storage: a database that does not answer takes no more of them, which others wait for."""
 
 
 class SpotTrialTrigger(SageMakerSpotTrainingTrigger):
     """Watch the training job of a trial, and stop it when Optuna's pruner says that the trial loses.
 
     The values are read from the training log in CloudWatch Logs by the metric's regular expression, in the order in which they
-    were printed: the first is step 0. Nothing is kept here but how far the log was read: the study knows which steps it was told.
+    were printed: the first is step 0. A line may reach the log a minute late; so a value is reported when it is a minute old, and
+    nothing will be put in before it any more. That makes the steps the same whenever and how often the log is read: nothing is kept
+    here, and the study knows which steps it was told.
 
     :param job_name: TrainingJobName.
     :param settings: of the sweep, as JSON.
@@ -62,6 +65,11 @@ class SpotTrialTrigger(SageMakerSpotTrainingTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the job to end, and judge the trial meanwhile."""
+        if self.metric_regex is None:
+            async for event in super().run():
+                yield event
+            return
+        self.training_log().objective = self.metric_regex
         judging = asyncio.get_running_loop().create_task(self._judge(), name=f"judging trial {self.number}")
         try:
             async for event in super().run():
@@ -71,74 +79,93 @@ class SpotTrialTrigger(SageMakerSpotTrainingTrigger):
 
     async def _judge(self) -> None:
         """Report what is new every ``poll_interval``; stop the job once the trial has lost."""
-        if self.metric_regex is None:
-            return
-        printed = _Printed(self.job_name, re.compile(self.metric_regex))
-        trouble = ""
+        judge = _Judge(SweepSettings.from_json(self.settings), self.run_key, self.number)
+        log, trouble = self.logger(), ""
         while True:
             await asyncio.sleep(self.poll_interval)
             try:
-                await printed.read_on(self.watcher().line("logs").call)
-                step = await asyncio.to_thread(self._report, list(enumerate(printed.values)))
+                judge.take(await self.training_log().new_values(log))
+                has_lost = judge.lost_at is not None
+                if (step := await judge.losing_step()) is not None:
+                    if not has_lost:
+                        log.info(
+                            "Trial %s loses at step %s: stopping %s, so that it bills no more.",
+                            self.number,
+                            step,
+                            self.job_name,
+                        )
+                    await self._stop_job()
+                    return
+            except CannotMatch as error:
+                log.warning(
+                    "Trial %s is not judged, and trains to its end: the Regex of its metric comes to nothing (%s).",
+                    self.number,
+                    error,
+                )
+                return
             except Exception as error:  # noqa: BLE001 - a trial that cannot be judged trains to its end
                 if trouble != (trouble := code_of(error)):
-                    self.logger().warning("Trial %s cannot be judged just now (%r).", self.number, error)
-                continue
-            trouble = ""
-            if step is not None:
-                self.logger().info(
-                    "Trial %s loses at step %s: stopping %s, so that it bills no more.",
-                    self.number,
-                    step,
-                    self.job_name,
-                )
-                with suppress(asyncio.CancelledError):
-                    await asyncio.to_thread(self.hook().jobs(self.kind).stop, self.job_name)
-                return
+                    log.warning("Trial %s cannot be judged just now (%r).", self.number, error)
+            else:
+                trouble = ""
+
+    async def _stop_job(self) -> None:
+        """Stop the job; what fails is tried again with the next look.
+
+        :raises Exception: what the call raised.
+        """
+        line = self.watcher().line("sagemaker")
+        try:
+            await line.call("stop_training_job", patient=False, TrainingJobName=self.job_name)
+        except ClientError as error:
+            if code_of(error) != "ValidationException" and not is_not_found(error):
+                raise  # otherwise it has ended
+
+
+class _Judge:
+    """Asks the pruner about one trial.
+
+    :param settings: of the sweep.
+    :param run: whose trial it is.
+    :param number: of the trial.
+    """
+
+    def __init__(self, settings: SweepSettings, run: str, number: int) -> None:
+        self._settings = settings
+        self._run = run
+        self._number = number
+        self._trials: Trials | None = None
+        self._steps_told = 0
+        self._waiting: list[float] = []
+        self._has_asked = False
+        self.lost_at: int | None = None
+
+    def take(self, values: list[float]) -> None:
+        """Take in the values that follow those before."""
+        self._waiting += values
+
+    async def losing_step(self) -> int | None:
+        """Report what was taken in, and tell at which step the trial loses; None if it does not.
+
+        :raises Exception: the storage cannot be asked; what was to be reported is kept.
+        """
+        if self.lost_at is not None or (self._has_asked and not self._waiting):
+            return self.lost_at  # there is nothing that the study does not know
+        values = list(enumerate(self._waiting, self._steps_told))
+        locks = _asking.setdefault(asyncio.get_running_loop(), defaultdict(asyncio.Lock))
+        async with locks[self._settings.storage]:
+            self.lost_at = await asyncio.to_thread(self._report, values)
+        self._has_asked = True
+        self._steps_told += len(values)
+        del self._waiting[: len(values)]
+        return self.lost_at
 
     def _report(self, values: list[tuple[int, float]]) -> int | None:
         """In a thread: Optuna's storage blocks."""
-        trials = Trials(SweepSettings.from_json(self.settings), self.run_key)
-        return trials.report(self.number, values)
-
-
-class _Printed:
-    """The metric's values that a job has printed so far, in order. Reads on where it ended, so that a long log is read once."""
-
-    def __init__(self, job_name: str, regex: re.Pattern[str]) -> None:
-        self.values: list[float] = []
-        self._job_name = job_name
-        self._regex = regex
-        self._newest = 0
-        self._seen: dict[str, int] = {}
-
-    async def read_on(self, call: Callable[..., Awaitable[dict[str, Any]]]) -> None:
-        """Read what is new."""
-        members: dict[str, Any] = {
-            "logGroupName": LOG_GROUP,
-            "logStreamNamePrefix": f"{self._job_name}/",
-            "startTime": max(0, self._newest - _LATE),
-        }
-        while True:
-            try:
-                answer = await call("filter_log_events", patient=False, **members)
-            except Exception as error:
-                if code_of(error) == "ResourceNotFoundException":
-                    return  # the job has not logged yet
-                raise
-            for event in answer.get("events") or ():
-                self._take(event)
-            if not answer.get("nextToken"):
-                break
-            members["nextToken"] = answer["nextToken"]
-        since = self._newest - _LATE
-        self._seen = {event: at for event, at in self._seen.items() if at >= since}
-
-    def _take(self, event: Mapping[str, Any]) -> None:
-        if event["eventId"] in self._seen:
-            return
-        self._seen[event["eventId"]] = event["timestamp"]
-        self._newest = max(self._newest, event["timestamp"])
-        if found := self._regex.search(event["message"]):
-            with suppress(ValueError):
-                self.values.append(float(found.group(1)))
+        try:
+            if self._trials is None:
+                self._trials = Trials(self._settings, self._run)
+            return self._trials.report(self._number, values)
+        except Exception:
+            self._trials = None  # its database may have moved, or its password: the connection tells
+            raise

@@ -1,8 +1,5 @@
 """Metric curves: what the MetricDefinitions of a job find in its training log, thinned to what an XCom may hold.
 
-The regular expressions are a user's, and one of them may take for ever: whoever matches them does it in a process that can be ended
-(:mod:`airflow_spot_provider.triggers._matching`). That process reads this file alone, so nothing but the standard library is imported here.
-
 A curve is ``[[time, value], ...]`` in order of time, times in ISO 8601 (UTC, milliseconds), as in all of our JSON.
 """
 
@@ -11,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,8 +22,6 @@ MOST_BYTES = 6_000
 """What the JSON of all curves takes at most, each character beyond ASCII counted as its escape."""
 MOST_METRICS = 40
 """SageMaker takes no more MetricDefinitions."""
-LONGEST_LINE = 2_000
-"""Characters of a line that are looked at."""
 _DIGITS = 7
 _CONTROL = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -45,25 +40,21 @@ def definitions_of(description: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def points_of(regex: str, lines: Iterable[Sequence[Any]]) -> list[Point]:
-    """What a metric's regular expression finds: its first group, in every match.
+def points_of(found: Iterable[tuple[int, str]]) -> list[Point]:
+    """The points in what a metric's regular expression found.
 
-    :param regex: as in MetricDefinitions.
-    :param lines: ``[timestamp, text]`` of the training log, timestamps in epoch milliseconds as CloudWatch Logs has them.
-    :return: the points that are finite numbers, in the order of the lines.
-    :raises re.error: Python does not take the expression.
+    :param found: times of lines, in epoch milliseconds as CloudWatch Logs has them, and what the first group matched in them.
+    :return: those that are finite numbers, in the order of the lines.
     """
-    compiled = re.compile(regex)
     points: list[Point] = []
-    for timestamp, text in lines:
-        for match in compiled.finditer(text[:LONGEST_LINE]):
-            try:
-                value = float(match[1])
-            except (IndexError, TypeError, ValueError):
-                continue  # it matched something that is no number
-            if math.isfinite(value):
-                at = datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds")
-                points.append([at, float(f"{value:.{_DIGITS}g}")])
+    for timestamp, text in found:
+        try:
+            value = float(text)
+        except ValueError:
+            continue  # it matched something that is no number
+        if math.isfinite(value):
+            at = datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds")
+            points.append([at, float(f"{value:.{_DIGITS}g}")])
     return points
 
 

@@ -1,55 +1,97 @@
-"""The process in which users' regular expressions are matched: Python cannot end a match that takes for ever in a thread of its own.
+"""Users' regular expressions, matched so that none of them keeps a triggerer from its work.
 
-It is started by its path, with the path of :mod:`airflow_spot_provider.training.metric_curves`, and imports nothing else, so that it is there
-in 20 ms. It reads one JSON object from standard input and writes one to standard output.
+The language is that of Python's :mod:`re`, and what matches is the ``regex`` package, which gives a match up after a while. What of its
+own language ``re`` does not know is refused or taken literally. See docs/decisions/009.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import resource
-import runpy
-import signal
-import sys
-from types import FrameType
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-CPU_SECONDS = 10
-"""Whoever started this process may have been killed: it ends by itself."""
+import regex
+
+LONGEST_LINE = 2_000
+"""Characters of a line that are looked at."""
+SECONDS = 1.0
+"""Of CPU that an expression may take for ten thousand lines, or for fewer; an ordinary one takes some hundredths."""
+_LINES = 10_000
+_AT_FIRST = 0.01
+"""Seconds for which one match may hold all other threads up. It then begins anew, and holds up nobody."""
+# x{e<=1} is an approximate match to regex, and text to re: a brace that is no count is text.
+_NO_COUNT = re.compile(r"(\\.)|\{(?!\d+(?:,\d*)?\}|,\d*\})", re.DOTALL)
 
 
-class _TooSlow(Exception):
-    """The time for one expression is over."""
+class CannotMatch(ValueError):
+    """An expression is none, or takes too long. The message says which of them, in a few words."""
 
 
-def _too_slow(_number: int, _frame: FrameType | None) -> None:
-    raise _TooSlow
+def compiled(expression: str) -> regex.Pattern[str]:
+    """Compile a user's regular expression.
 
-
-def match(asked: dict[str, Any], curves_module: dict[str, Any]) -> dict[str, Any]:
-    """The curves, and the expressions that came to nothing.
-
-    :param asked: ``definitions``, ``lines``, ``curves`` so far, ``since``, and the ``seconds`` that one expression may take.
-    :param curves_module: what is in :mod:`airflow_spot_provider.training.metric_curves`.
+    :raises CannotMatch: it is none.
     """
-    found: dict[str, Any] = {}
-    refused: dict[str, str] = {}
-    signal.signal(signal.SIGALRM, _too_slow)
-    for name, regex in asked["definitions"].items():
-        signal.setitimer(signal.ITIMER_REAL, asked["seconds"])
+    try:
+        re.compile(expression)
+        return regex.compile(_NO_COUNT.sub(_literal, expression), regex.VERSION0, cache_pattern=False)
+    except (re.error, regex.error, RecursionError, OverflowError, MemoryError) as error:
+        raise CannotMatch(str(error) or type(error).__name__) from error
+
+
+def found_by(
+    expression: str,
+    lines: Sequence[tuple[int, str]],
+    *,
+    first_only: bool = False,
+    clock: Callable[[], float] = time.thread_time,
+) -> list[tuple[int, str]]:
+    """What an expression's first group matches. It blocks, for seconds at the worst: call it in a thread.
+
+    :param expression: as in MetricDefinitions.
+    :param lines: times and texts.
+    :param first_only: whether each line is looked at for one match only.
+    :param clock: seconds of CPU of this thread.
+    :return: the times of the lines, and what was matched in them, in their order.
+    :raises CannotMatch: it is none, or it takes too long.
+    """
+    pattern = compiled(expression)
+    if not pattern.groups:
+        return []
+    seconds = SECONDS * max(1.0, len(lines) / _LINES)
+    until = clock() + seconds
+    matched: list[tuple[int, str]] = []
+    for at, text in lines:
         try:
-            found[name] = curves_module["points_of"](regex, asked["lines"])
-        except _TooSlow:
-            refused[name] = f"it takes more than {asked['seconds']:g} s"
-        except (re.error, RecursionError, OverflowError, MemoryError) as error:
-            refused[name] = str(error) or type(error).__name__
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    curves = curves_module["merged"](asked["curves"], found, since=asked["since"])
-    return {"curves": curves, "refused": refused}
+            groups = _groups(pattern, text[:LONGEST_LINE], until - clock(), first_only=first_only)
+        except TimeoutError:
+            raise CannotMatch(f"it takes more than {seconds:.3g} s") from None
+        except MemoryError:
+            raise CannotMatch("it takes too much memory") from None
+        matched += [(at, group) for group in groups if group is not None]
+    return matched
 
 
-if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    json.dump(match(json.load(sys.stdin), runpy.run_path(sys.argv[1])), sys.stdout)
+def _groups(pattern: regex.Pattern[str], text: str, seconds: float, *, first_only: bool) -> list[Any]:
+    if seconds <= 0:
+        raise TimeoutError
+    try:
+        # A match that lets other threads run has to wait for its turn afterwards, which takes a thousand times as long as it does.
+        return list(
+            _first_groups(pattern, text, first_only, timeout=min(_AT_FIRST, seconds), concurrent=False)
+        )
+    except TimeoutError:
+        return list(_first_groups(pattern, text, first_only, timeout=seconds, concurrent=True))
+
+
+def _first_groups(pattern: regex.Pattern[str], text: str, first_only: bool, **how: Any) -> Iterator[Any]:
+    matches: Iterable[Any] = pattern.finditer(text, **how)
+    for match in matches:
+        yield match[1]
+        if first_only:
+            return
+
+
+def _literal(match: re.Match[str]) -> str:
+    return match[1] or r"\{"

@@ -14,7 +14,7 @@ from airflow_spot_provider.training.narration import sentences_of, sentences_of_
 from airflow_spot_provider.triggers._job import JobTrigger
 from airflow_spot_provider.triggers._looking_after import LookingAfter
 from airflow_spot_provider.triggers._progress import METRICS_KEY, publisher_of_this_loop
-from airflow_spot_provider.triggers._training_log import NewLogLines
+from airflow_spot_provider.triggers._training_log import TrainingLog
 
 
 class SageMakerSpotTrainingTrigger(JobTrigger):
@@ -46,7 +46,7 @@ class SageMakerSpotTrainingTrigger(JobTrigger):
     checkpoint_s3_uri: str | None = None
     alerts: Sequence[Mapping[str, Any]] = ()
     max_wait: float | None = None
-    _training_log: NewLogLines | None = None
+    _training_log: TrainingLog | None = None
     _looking_after: LookingAfter | None = None
     _latest: dict[str, Any] | None = None
     """What was published last, while there is something to come that is put into it."""
@@ -144,21 +144,25 @@ class SageMakerSpotTrainingTrigger(JobTrigger):
         if self.task_instance is not None:
             publisher_of_this_loop().publish(self.task_instance, progress)
 
+    def training_log(self) -> TrainingLog:
+        """The one reader of the job's training log, for all that this trigger does with it."""
+        if self._training_log is None:
+            self._training_log = TrainingLog(self.watcher(), self.job_name, pause=self.poll_interval)
+        return self._training_log
+
     def _read_on(self, description: Mapping[str, Any]) -> None:
         """Repeat the new lines of the training log."""
-        if self._training_log is None:
-            self._training_log = NewLogLines(self.watcher(), self.job_name)
+        training_log = self.training_log()
 
         def _found(curves: Curves | None) -> None:
-            assert self._training_log is not None
             if curves is not None:
                 if self.task_instance is not None:
                     publisher_of_this_loop().publish(self.task_instance, curves, METRICS_KEY)
-                self.publish_also(metrics=self._training_log.newest)
-            if self._looking_after is None:
+                self.publish_also(metrics=training_log.newest)
+            elif self._looking_after is None:
                 self._latest = None
 
-        self._training_log.repeat(self.logger(), description, _found)
+        training_log.repeat(self.logger(), description, _found)
 
     def _now_at_aws(self) -> datetime | None:
         """When AWS answered last; this machine's clock may say something else."""

@@ -26,6 +26,8 @@ from airflow_spot_provider.training.progress import Checkpoints, Facts
 from airflow_spot_provider.ui.actions import NotDone, asked, hook_of, is_own, jobs_of
 
 LOG_LINES = 200
+_MOST_LOG_CALLS = 20
+"""Somebody waits: a job of many instances and starts has more streams than that, and the newest are read first."""
 _LONGEST_LINE = 2_000
 _MOST_PAGES = 5
 """Of a thousand objects each."""
@@ -55,7 +57,12 @@ def asked_anew(row: PublishedRow) -> tuple[SpotProgress, list[str]]:
 
 def _log_lines(hook: SageMakerSpotHook, jobs: SageMakerJobs, name: str) -> list[str]:
     permissions = "logs:DescribeLogStreams and logs:GetLogEvents"
-    return asked(jobs, permissions, lambda: hook.newest_log_lines(name, LOG_LINES))[0]
+    lines, _ = asked(
+        jobs,
+        permissions,
+        lambda: hook.newest_log_lines(name, LOG_LINES, patience=0, most_calls=_MOST_LOG_CALLS),
+    )
+    return lines
 
 
 def _facts(before: SpotProgress) -> Facts:

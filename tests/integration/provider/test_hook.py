@@ -11,9 +11,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from airflow_spot_provider.aws.errors import Backoff
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
+from airflow_spot_provider.aws.training_log import LOG_GROUP
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks import sagemaker_spot
-from airflow_spot_provider.hooks.sagemaker_spot import LOG_GROUP, SageMakerSpotHook
+from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import (
     InvalidSpotRequest,
     MustWaitItsTurn,
