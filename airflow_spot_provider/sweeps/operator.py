@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from airflow_spot_provider.training.exceptions import unaccepted
 from airflow_spot_provider.training.progress import Facts
 from airflow_spot_provider.training.result import cost_of_all
 from airflow_spot_provider.training.rules import Known
+from airflow_spot_provider.triggers._matching import CannotMatch, compiled
 from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 
 if TYPE_CHECKING:
@@ -267,8 +267,8 @@ def check_metrics(config: Any, settings: SweepSettings) -> None:
     if settings.pruner is not None:
         regex = metric_regex(config, settings.metrics[0]) or ""
         try:
-            re.compile(regex)
-        except re.error as error:
+            compiled(regex)
+        except CannotMatch as error:
             raise InvalidSpotRequest(
                 [
                     (

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import optuna
 from airflow.providers.common.compat.sdk import BaseHook
@@ -32,6 +35,9 @@ _DRIVERS = {"postgres": "postgresql", "mysql": "mysql", "sqlite": "sqlite"}
 _STARTING_POINTS = 8
 """A power of two: only so many of Sobol's points are balanced."""
 
+_storages: WeakValueDictionary[str, optuna.storages.BaseStorage] = WeakValueDictionary()
+_making = threading.Lock()
+
 
 def log_through_airflow() -> None:
     """What Optuna says goes to the task's log as what it is; by itself it writes to standard error, which Airflow logs as errors."""
@@ -49,7 +55,7 @@ def create_study(settings: SweepSettings) -> optuna.Study:
     _pruner(settings.pruner)
     study = optuna.create_study(
         study_name=settings.study,
-        storage=url_of(settings.storage),
+        storage=storage_of(settings),
         directions=_directions(settings),
         sampler=optuna.samplers.RandomSampler(seed=settings.seed),
         load_if_exists=True,
@@ -82,10 +88,30 @@ def open_study(settings: SweepSettings, *, seed: int | None = None) -> optuna.St
     """
     return optuna.load_study(
         study_name=settings.study,
-        storage=url_of(settings.storage),
+        storage=storage_of(settings),
         sampler=optuna.samplers.RandomSampler() if seed is None else _sampler(settings, seed),
         pruner=_pruner(settings.pruner),
     )
+
+
+def storage_of(settings: SweepSettings) -> optuna.storages.BaseStorage:
+    """The storage of a study: one for each database and process, with one pool of connections.
+
+    It is there as long as somebody holds a study in it, or itself, and then closes its connections. Optuna's cache in front of it
+    reads finished trials once.
+
+    :raises InvalidSpotRequest: the connection is not one to a database.
+    """
+    url = url_of(settings.storage)
+    with _making:
+        storage = _storages.get(url)
+        if storage is None:
+            # A connection that idled between two epochs may have been closed at the other end.
+            database = optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            storage = optuna.storages.get_storage(database)
+            weakref.finalize(storage, database.engine.dispose)
+            _storages[url] = storage
+    return storage
 
 
 def distributions_of(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:

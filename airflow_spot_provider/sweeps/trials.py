@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,13 @@ from airflow_spot_provider.sweeps.settings import SweepBudget, SweepSettings
 from airflow_spot_provider.sweeps.study import distributions_of, open_study
 from airflow_spot_provider.training import Outcome, SpotTrainingError, SpotTrainingResult
 
-RUN, SLOT, JOB, RESULT, LOST, SURPLUS = (
-    f"airflow-spot:{name}" for name in ("run", "slot", "job", "result", "lost", "surplus")
+CLAIM, JOB, RESULT, LOST, SURPLUS = (
+    f"airflow-spot:{name}" for name in ("claim", "job", "result", "lost", "surplus")
 )
-"""User attributes of a trial: whose it is, its training job, how that went, at which step it was found to lose, and that it was
-one more than the budget allows."""
+"""User attributes of a trial: whose it is (``{"run", "slot"}``), its training job, how that went, at which step it was found to
+lose, and that it was one more than the budget allows."""
+RUN, SLOT = "airflow-spot:run", "airflow-spot:slot"
+"""Whose a trial is, as two attributes of which one may be missing: so it is in studies that were begun before there were claims."""
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -54,6 +56,14 @@ class Spent:
         return None
 
 
+def claim_of(trial: FrozenTrial) -> tuple[str | None, int | None]:
+    """Which DAG run's trial it is, and which slot's; None for what is not claimed."""
+    claim = trial.user_attrs.get(CLAIM)
+    if isinstance(claim, Mapping):
+        return claim.get("run"), claim.get("slot")
+    return trial.user_attrs.get(RUN), trial.user_attrs.get(SLOT)
+
+
 class Trials:
     """The trials of one DAG run in a study.
 
@@ -76,13 +86,13 @@ class Trials:
         return [
             trial
             for trial in self._study.get_trials(deepcopy=False, states=states or None)
-            if trial.user_attrs.get(RUN) == self._run and SURPLUS not in trial.user_attrs
+            if claim_of(trial)[0] == self._run and SURPLUS not in trial.user_attrs
         ]
 
     def running_here(self) -> FrozenTrial | None:
         """The oldest running trial of this slot: one that a crash has left, or whose job is waited for."""
         for trial in self.all(TrialState.RUNNING):
-            if trial.user_attrs[SLOT] == self._slot:
+            if claim_of(trial)[1] == self._slot:
                 return trial
         return None
 
@@ -128,10 +138,11 @@ class Trials:
         :param values: steps and values, in order; steps that were told before are passed over.
         :return: the step at which the trial loses, or None.
         """
-        frozen = self._frozen(number)
+        # Not from the list of all trials: reading that takes the longer the more of them run.
+        trial = optuna.Trial(self._study, self._id_of(number))
+        frozen = trial._cached_frozen_trial
         if LOST in frozen.user_attrs:
             return int(frozen.user_attrs[LOST])
-        trial = self._handle(frozen)
         for step, value in values:
             if step in frozen.intermediate_values:
                 continue
@@ -179,14 +190,14 @@ class Trials:
         return {
             trial.number: SpotTrainingResult.from_json(json.loads(trial.user_attrs[RESULT]))
             for trial in self.all(*_FINISHED)
-            if RESULT in trial.user_attrs and (slot is None or trial.user_attrs[SLOT] == slot)
+            if RESULT in trial.user_attrs and (slot is None or claim_of(trial)[1] == slot)
         }
 
     def failures_in_a_row(self) -> int:
         """How many of this slot's newest trials failed."""
         count = 0
         for trial in reversed(self.all(*_FINISHED)):
-            if trial.user_attrs[SLOT] == self._slot:
+            if claim_of(trial)[1] == self._slot:
                 if trial.state is not TrialState.FAIL:
                     break
                 count += 1
@@ -221,11 +232,11 @@ class Trials:
             f"{self._settings.seed}/{self._run}/{self._slot}/{len(self._study.get_trials(deepcopy=False))}"
         )
         study = open_study(self._settings, seed=zlib.crc32(words.encode()))
+        claim = {"run": self._run, "slot": self._slot}
         while (taken := self._take(study)) is None:
-            study.enqueue_trial({}, user_attrs={RUN: self._run, SLOT: self._slot})
+            study.enqueue_trial({}, user_attrs={CLAIM: claim})
         asked = optuna.Trial(study, taken)
-        asked.set_user_attr(RUN, self._run)
-        asked.set_user_attr(SLOT, self._slot)
+        asked.set_user_attr(CLAIM, claim)
         for name, distribution in distributions_of(self._settings.space).items():
             asked._suggest(name, distribution)
         return asked
@@ -238,7 +249,7 @@ class Trials:
         :return: its internal id; None if there is none.
         """
         for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            run, slot = (trial.user_attrs.get(name) for name in (RUN, SLOT))
+            run, slot = claim_of(trial)
             if run in (None, self._run) and slot in (None, self._slot):
                 try:
                     if study._storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING):
@@ -249,6 +260,11 @@ class Trials:
 
     def _rank(self, number: int) -> int:
         return sum(trial.number < number for trial in self.all() if trial.state is not TrialState.WAITING)
+
+    def _id_of(self, number: int) -> int:
+        """The internal id of a trial, which stays the same."""
+        study, storage = self._study, self._study._storage
+        return storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
 
     def _frozen(self, number: int) -> FrozenTrial:
         return next(trial for trial in self._study.get_trials(deepcopy=False) if trial.number == number)

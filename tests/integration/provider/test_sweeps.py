@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import gc
+import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
+from airflow_spot_provider.aws.log_reader import LATE
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.sweeps import spot_sweep
 from airflow_spot_provider.sweeps.operator import SpotTrialsOperator
 from airflow_spot_provider.sweeps.settings import SweepBudget, SweepSettings, checked_settings
-from airflow_spot_provider.sweeps.study import create_study, distributions_of
-from airflow_spot_provider.sweeps.trials import JOB, RESULT, SLOT, Trials
+from airflow_spot_provider.sweeps.study import create_study, distributions_of, storage_of
+from airflow_spot_provider.sweeps.trials import JOB, RESULT, SLOT, Trials, claim_of
 from airflow_spot_provider.sweeps.trials import RUN as RUN_ATTRIBUTE
-from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger, _Printed
+from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger, _Judge
 from airflow_spot_provider.training import (
     Categorical,
     InvalidSpotRequest,
@@ -34,7 +39,9 @@ from airflow_spot_provider.training import (
     TrainingJobFailed,
     Uniform,
 )
+from airflow_spot_provider.triggers._training_log import TrainingLog
 from tests.integration.provider.task_instance import FakeTaskInstance
+from tests.unit.aws.log_service import START, Liberties, LogService, refused
 
 pytestmark = pytest.mark.usefixtures("aws_connection")
 
@@ -130,7 +137,7 @@ def test_slot_takes_no_trial_that_another_slot_has_put_in_the_queue(storage: str
 
     taken = [Trials(settings, "run", slot).next(SweepBudget(trials=4)) for slot in (0, 1)]
 
-    assert [(trial.number, trial.user_attrs[SLOT]) for trial in taken if trial] == [(1, 0), (0, 1)]
+    assert [(trial.number, claim_of(trial)) for trial in taken if trial] == [(1, ("run", 0)), (0, ("run", 1))]
 
 
 def test_trials_that_somebody_put_in_the_queue_are_tried_first(storage: str, unique: str) -> None:
@@ -368,34 +375,246 @@ def _not_installed(**_: Any) -> None:
     raise ImportError("No module named 'cmaes'")
 
 
-def test_log_is_read_on_from_where_it_ended_with_lines_that_come_late() -> None:
-    log: list[dict[str, Any]] = []
-    asked: list[int] = []
+class _Watcher:
+    """Has lines to CloudWatch Logs and to SageMaker, which takes no stop for a while."""
 
-    async def _call(operation: str, *, patient: bool, **members: Any) -> dict[str, Any]:
-        assert (operation, patient) == ("filter_log_events", False)
-        asked.append(members["startTime"])
-        found = [event for event in log if event["timestamp"] >= members["startTime"]]
-        at = int(members.get("nextToken", 0))
-        return {"events": found[at : at + 2], **({"nextToken": str(at + 2)} if at + 2 < len(found) else {})}
+    def __init__(self, logs: LogService, *refusals: Exception) -> None:
+        self.logs = logs
+        self.refusals = list(refusals)
+        self.stopped: list[str] = []
 
-    def _print(number: int, at: int, message: str) -> None:
-        log.append({"eventId": str(number), "timestamp": at, "message": message})
+    def line(self, service: str) -> Any:
+        return SimpleNamespace(call=self._ask if service == "logs" else self._stop)
 
-    printed = _Printed("job", re.compile("loss=(.*)"))
-    _print(0, 1_000_000, "loss=9")
-    _print(1, 1_000_000, "epoch 1")
-    _print(2, 1_000_500, "loss=8")
-    asyncio.run(printed.read_on(_call))
-    assert printed.values == [9, 8]
-    _print(3, 1_000_400, "loss=7")  # late
-    _print(4, 2_000_000, "loss=not yet")
-    _print(5, 2_000_000, "loss=6")
-    asyncio.run(printed.read_on(_call))
-    asyncio.run(printed.read_on(_call))
-    assert printed.values == [9, 8, 7, 6]
-    assert asked[0] == 0
-    assert asked[-1] == 2_000_000 - 60_000
+    async def _ask(self, operation: str, *, patient: bool, **members: Any) -> Any:
+        assert not patient
+        return await self.logs.call(operation, **members)
+
+    async def _stop(self, operation: str, *, patient: bool, **members: Any) -> None:
+        assert (operation, patient) == ("stop_training_job", False)
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.stopped.append(members["TrainingJobName"])
+
+
+class Judged:
+    """A trial's trigger, whose looks a test makes one by one."""
+
+    def __init__(
+        self, settings: SweepSettings, number: int, watcher: _Watcher, regex: str = "loss=(.*)"
+    ) -> None:
+        self.trigger = SpotTrialTrigger(
+            "job", settings=settings.to_json(), run="run", number=number, metric_regex=regex, poll_interval=0
+        )
+        self.trigger._training_log = TrainingLog(watcher, "job", pause=0)  # type: ignore[arg-type]
+        self.trigger._training_log.objective = regex
+        self.watcher = watcher
+        self.judge = _Judge(settings, "run", number)
+
+    def look(self) -> int | None:
+        """One look of the trigger's."""
+
+        async def _once() -> int | None:
+            training_log = self.trigger.training_log()
+            training_log._looking = asyncio.Lock()  # of this loop
+            self.judge.take(await training_log.new_values(self.trigger.logger()))
+            return await self.judge.losing_step()
+
+        return asyncio.run(_once())
+
+    def judge_to_the_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As the trigger does it by itself."""
+        monkeypatch.setattr(SpotTrialTrigger, "watcher", lambda _: self.watcher)
+        asyncio.run(self.trigger._judge())
+
+
+@pytest.fixture
+def settings(storage: str, unique: str) -> SweepSettings:
+    settings = _settings(unique, storage, prune={"pruner": "median", "n_startup_trials": 1})
+    create_study(settings)
+    return settings
+
+
+def _trial_of(settings: SweepSettings) -> int:
+    trial = Trials(settings, "run", 0).next(SweepBudget(trials=9))
+    assert trial is not None
+    return trial.number
+
+
+def _told(settings: SweepSettings) -> dict[int, float]:
+    return Trials(settings, "run").all()[-1].intermediate_values
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_values_are_steps_in_their_order_each_once_whatever_comes_late_and_whoever_reads_on(
+    settings: SweepSettings, seed: int
+) -> None:
+    rng = random.Random(seed)
+    logs = LogService(rng, Liberties(page=rng.choice([2, 7, 100]), short=0.3, repeated=0.1, errors=0.1))
+    number, watcher = _trial_of(settings), _Watcher(logs)
+    judged = Judged(settings, number, watcher)
+    logged: list[tuple[int, int]] = []
+    for value in range(30):
+        logs.now += rng.choice([0, 400, 20_000])
+        at = logs.now - rng.choice([0, 0, 15_000, 40_000])
+        logs.log(f"loss={value}", at=at, late=logs.now - at)
+        logs.log("chatter", at=at, late=logs.now - at)
+        logged.append((at, value))
+        if rng.random() < 0.1:
+            judged = Judged(settings, number, watcher)  # another triggerer goes on
+        if rng.random() < 0.7:
+            judged.look()
+    for _ in range(40):
+        logs.now += LATE
+        judged.look()
+
+    values = list(_told(settings).values())
+    assert list(_told(settings)) == list(range(30))
+    # Lines of one millisecond may stand in any order.
+    assert [at for at, _ in sorted(logged)] == [
+        {value: at for at, value in logged}[int(told)] for told in values
+    ]
+    assert sorted(values) == list(range(30))
+
+
+def test_value_is_reported_when_nothing_can_be_put_in_before_it_any_more(settings: SweepSettings) -> None:
+    logs = LogService(random.Random(1))
+    judged = Judged(settings, _trial_of(settings), _Watcher(logs))
+    logs.log("loss=3")
+    logs.now += 50_000
+    judged.look()
+    assert _told(settings) == {}
+    logs.log("loss=4", at=START - 9_000, late=59_000)
+    logs.now += 11_000
+
+    judged.look()
+
+    assert _told(settings) == {0: 4.0, 1: 3.0}
+
+
+def test_look_that_finds_nothing_new_asks_the_study_nothing(
+    settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = Judged(settings, _trial_of(settings), _Watcher(LogService(random.Random(1))))
+    judged.look()
+    asked: list[Any] = []
+    monkeypatch.setattr(Trials, "report", lambda *arguments: asked.append(arguments))
+
+    judged.look()
+
+    assert asked == []
+
+
+def test_value_that_could_not_be_reported_is_reported_later(
+    settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = LogService(random.Random(1))
+    judged = Judged(settings, _trial_of(settings), _Watcher(logs))
+    logs.log("loss=3")
+    logs.now += 2 * LATE
+    with monkeypatch.context() as patch:
+        patch.setattr(Trials, "report", _raise(OSError("no route")))
+        with pytest.raises(OSError, match="no route"):
+            judged.look()
+
+    judged.look()
+
+    assert _told(settings) == {0: 3.0}
+
+
+def _raise(error: Exception) -> Any:
+    def _raises(*_: Any) -> None:
+        raise error
+
+    return _raises
+
+
+def test_trial_that_has_lost_is_stopped_though_the_first_stop_fails(
+    settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.load_study(study_name=settings.study, storage=settings.storage)
+    good = study.ask(distributions_of(settings.space))
+    good.report(1.0, 0)
+    study.tell(good, 1.0)
+    logs = LogService(random.Random(1))
+    watcher = _Watcher(logs, refused("ThrottlingException"), ConnectionResetError())
+    judged = Judged(settings, _trial_of(settings), watcher)
+    logs.log("loss=9")
+    logs.now += 2 * LATE
+
+    judged.judge_to_the_end(monkeypatch)
+
+    assert watcher.stopped == ["job"]
+
+
+def test_trial_whose_job_has_ended_is_stopped_once(
+    settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = _trial_of(settings)
+    trials = Trials(settings, "run", 0)
+    trials.lose(trials.all()[0], 3)
+    watcher = _Watcher(LogService(random.Random(1)), refused("ValidationException"))
+
+    Judged(settings, number, watcher).judge_to_the_end(monkeypatch)
+
+    assert (watcher.stopped, watcher.refusals) == ([], [])
+
+
+def test_regex_that_takes_for_ever_leaves_the_trial_to_train_to_its_end(
+    settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_spot_provider.triggers._matching.SECONDS", 0.05)
+    logs = LogService(random.Random(1))
+    logs.log("x" * 1_000)
+    logs.now += 2 * LATE
+    watcher = _Watcher(logs)
+
+    Judged(settings, _trial_of(settings), watcher, regex="(x+x+)+y").judge_to_the_end(monkeypatch)
+
+    assert watcher.stopped == []
+    assert _told(settings) == {}
+
+
+def test_all_who_ask_a_study_in_a_process_share_one_storage_until_the_last_of_them_has_gone(
+    storage: str, unique: str
+) -> None:
+    made: list[Engine] = []
+
+    def _made(connection: Any, _record: Any) -> None:
+        made.append(connection)
+
+    closed: list[Any] = []
+    event.listen(Engine, "connect", _made)
+    event.listen(Engine, "close", lambda connection, _record: closed.append(connection))
+    settings = _settings(unique, storage, prune="median")
+    study = create_study(settings)
+    first, second = Trials(settings, "run", 0), Trials(settings, "run", 1)
+    trial = first.next(SweepBudget(trials=4))
+    assert trial is not None
+    second.next(SweepBudget(trials=4))
+    first.report(trial.number, [(0, 1.0)])
+    event.remove(Engine, "connect", _made)
+
+    assert first._study._storage is second._study._storage is study._storage
+    assert len(made) == 2, "the pool's, and the one with which Optuna looks at the schema's version"
+    assert made[0] not in closed
+    del study, first, second
+    gc.collect()
+    assert closed
+    assert storage_of(settings) is not None
+
+
+def test_trial_that_is_half_claimed_by_a_version_before_is_nobodys(settings: SweepSettings) -> None:
+    """A process of a version that wrote two attributes died between them."""
+    study = optuna.load_study(study_name=settings.study, storage=settings.storage)
+    half = study.ask(distributions_of(settings.space))
+    half.set_user_attr(RUN_ATTRIBUTE, "run")
+    trials = Trials(settings, "run", 0)
+
+    assert trials.running_here() is None
+    assert trials.next(SweepBudget(trials=9)) is not None
+    assert trials.failures_in_a_row() == 0
+    assert trials.results(slot=0) == {}
 
 
 def test_budget_of_seconds_counts_what_runs(storage: str, unique: str) -> None:
