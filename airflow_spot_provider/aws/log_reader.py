@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from airflow_spot_provider.aws.errors import code_of
-from airflow_spot_provider.aws.http_date import date_of
+from airflow_spot_provider.aws.lag import told_at
 from airflow_spot_provider.aws.training_log import LOG_GROUP, streams_of
 
 LATE = 60_000
@@ -246,13 +246,13 @@ class LogReader:
             reading.token = token
         # Next time so much that it would have been read to its end; without a line, that is not known.
         read = max((line.at for line in lines.values()), default=reading.start) - reading.start
-        self._window = max(read * 3 // 4, self._window // 16, _NARROWEST)
+        self._window = max(read // 2, self._window // 16, _NARROWEST)
         return None
 
     def _see_the_time(self, answer: Mapping[str, Any], lines: Sequence[Line]) -> None:
         for line in lines:
             self._newest = line.at if self._newest is None else max(self._newest, line.at)
-        date = date_of(answer)
+        date = told_at(answer)
         self._now = self._newest if date is None else int(date.timestamp() * 1000)
 
 

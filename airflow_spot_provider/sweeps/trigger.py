@@ -9,9 +9,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import TriggerEvent
-from botocore.exceptions import ClientError
 
-from airflow_spot_provider.aws.errors import code_of, is_not_found
+from airflow_spot_provider.aws.errors import code_of
+from airflow_spot_provider.aws.watching.stopping import Stop
 from airflow_spot_provider.sweeps.settings import SweepSettings
 from airflow_spot_provider.sweeps.trials import Trials
 from airflow_spot_provider.triggers._matching import CannotMatch
@@ -85,16 +85,14 @@ class SpotTrialTrigger(SageMakerSpotTrainingTrigger):
             await asyncio.sleep(self.poll_interval)
             try:
                 judge.take(await self.training_log().new_values(log))
-                has_lost = judge.lost_at is not None
                 if (step := await judge.losing_step()) is not None:
-                    if not has_lost:
-                        log.info(
-                            "Trial %s loses at step %s: stopping %s, so that it bills no more.",
-                            self.number,
-                            step,
-                            self.job_name,
-                        )
-                    await self._stop_job()
+                    log.info(
+                        "Trial %s loses at step %s: stopping %s, so that it bills no more.",
+                        self.number,
+                        step,
+                        self.job_name,
+                    )
+                    self._stop_job()
                     return
             except CannotMatch as error:
                 log.warning(
@@ -109,17 +107,9 @@ class SpotTrialTrigger(SageMakerSpotTrainingTrigger):
             else:
                 trouble = ""
 
-    async def _stop_job(self) -> None:
-        """Stop the job; what fails is tried again with the next look.
-
-        :raises Exception: what the call raised.
-        """
-        line = self.watcher().line("sagemaker")
-        try:
-            await line.call("stop_training_job", patient=False, TrainingJobName=self.job_name)
-        except ClientError as error:
-            if code_of(error) != "ValidationException" and not is_not_found(error):
-                raise  # otherwise it has ended
+    def _stop_job(self) -> None:
+        """Have the watcher stop the job: the task goes on waiting for its end."""
+        self.watcher().stop_job(Stop(self.kind, self.job_name, is_kill=False))
 
 
 class _Judge:
@@ -138,7 +128,6 @@ class _Judge:
         self._steps_told = 0
         self._waiting: list[float] = []
         self._has_asked = False
-        self.lost_at: int | None = None
 
     def take(self, values: list[float]) -> None:
         """Take in the values that follow those before."""
@@ -149,16 +138,16 @@ class _Judge:
 
         :raises Exception: the storage cannot be asked; what was to be reported is kept.
         """
-        if self.lost_at is not None or (self._has_asked and not self._waiting):
-            return self.lost_at  # there is nothing that the study does not know
+        if self._has_asked and not self._waiting:
+            return None  # there is nothing that the study does not know
         values = list(enumerate(self._waiting, self._steps_told))
         locks = _asking.setdefault(asyncio.get_running_loop(), defaultdict(asyncio.Lock))
         async with locks[self._settings.storage]:
-            self.lost_at = await asyncio.to_thread(self._report, values)
+            step = await asyncio.to_thread(self._report, values)
         self._has_asked = True
         self._steps_told += len(values)
         del self._waiting[: len(values)]
-        return self.lost_at
+        return step
 
     def _report(self, values: list[tuple[int, float]]) -> int | None:
         """In a thread: Optuna's storage blocks."""

@@ -8,7 +8,6 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -20,6 +19,7 @@ from sqlalchemy.engine import Engine
 
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.log_reader import LATE
+from airflow_spot_provider.aws.watching.stopping import Stop
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.sweeps import spot_sweep
@@ -41,7 +41,7 @@ from airflow_spot_provider.training import (
 )
 from airflow_spot_provider.triggers._training_log import TrainingLog
 from tests.integration.provider.task_instance import FakeTaskInstance
-from tests.unit.aws.log_service import START, Liberties, LogService, refused
+from tests.unit.aws.log_service import START, Liberties, LogService
 
 pytestmark = pytest.mark.usefixtures("aws_connection")
 
@@ -376,25 +376,22 @@ def _not_installed(**_: Any) -> None:
 
 
 class _Watcher:
-    """Has lines to CloudWatch Logs and to SageMaker, which takes no stop for a while."""
+    """Has a line to CloudWatch Logs, and is told what to stop."""
 
-    def __init__(self, logs: LogService, *refusals: Exception) -> None:
+    def __init__(self, logs: LogService) -> None:
         self.logs = logs
-        self.refusals = list(refusals)
-        self.stopped: list[str] = []
+        self.stops: list[Stop] = []
 
-    def line(self, service: str) -> Any:
-        return SimpleNamespace(call=self._ask if service == "logs" else self._stop)
+    def line(self, service: str) -> _Watcher:
+        assert service == "logs"
+        return self
 
-    async def _ask(self, operation: str, *, patient: bool, **members: Any) -> Any:
+    async def call(self, operation: str, *, patient: bool, **members: Any) -> Any:
         assert not patient
         return await self.logs.call(operation, **members)
 
-    async def _stop(self, operation: str, *, patient: bool, **members: Any) -> None:
-        assert (operation, patient) == ("stop_training_job", False)
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.stopped.append(members["TrainingJobName"])
+    def stop_job(self, stop: Stop) -> None:
+        self.stops.append(stop)
 
 
 class Judged:
@@ -529,7 +526,7 @@ def _raise(error: Exception) -> Any:
     return _raises
 
 
-def test_trial_that_has_lost_is_stopped_though_the_first_stop_fails(
+def test_trial_that_loses_is_the_watchers_to_stop_and_its_task_waits_on(
     settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = optuna.load_study(study_name=settings.study, storage=settings.storage)
@@ -537,27 +534,27 @@ def test_trial_that_has_lost_is_stopped_though_the_first_stop_fails(
     good.report(1.0, 0)
     study.tell(good, 1.0)
     logs = LogService(random.Random(1))
-    watcher = _Watcher(logs, refused("ThrottlingException"), ConnectionResetError())
+    watcher = _Watcher(logs)
     judged = Judged(settings, _trial_of(settings), watcher)
     logs.log("loss=9")
     logs.now += 2 * LATE
 
     judged.judge_to_the_end(monkeypatch)
 
-    assert watcher.stopped == ["job"]
+    assert watcher.stops == [Stop(TRAINING_JOBS, "job", is_kill=False)]
 
 
-def test_trial_whose_job_has_ended_is_stopped_once(
+def test_trial_that_had_lost_before_the_triggerer_died_is_stopped(
     settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = _trial_of(settings)
     trials = Trials(settings, "run", 0)
     trials.lose(trials.all()[0], 3)
-    watcher = _Watcher(LogService(random.Random(1)), refused("ValidationException"))
+    watcher = _Watcher(LogService(random.Random(1)))
 
     Judged(settings, number, watcher).judge_to_the_end(monkeypatch)
 
-    assert (watcher.stopped, watcher.refusals) == ([], [])
+    assert watcher.stops == [Stop(TRAINING_JOBS, "job", is_kill=False)]
 
 
 def test_regex_that_takes_for_ever_leaves_the_trial_to_train_to_its_end(
@@ -571,7 +568,7 @@ def test_regex_that_takes_for_ever_leaves_the_trial_to_train_to_its_end(
 
     Judged(settings, _trial_of(settings), watcher, regex="(x+x+)+y").judge_to_the_end(monkeypatch)
 
-    assert watcher.stopped == []
+    assert watcher.stops == []
     assert _told(settings) == {}
 
 
