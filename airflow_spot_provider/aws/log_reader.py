@@ -244,9 +244,9 @@ class LogReader:
             if token == reading.token:
                 return None
             reading.token = token
-        # Next time so much that it would have been read to its end; without a line, that is not known.
+        # A quarter of what was read is read to its end next time, if pages are not much shorter then.
         read = max((line.at for line in lines.values()), default=reading.start) - reading.start
-        self._window = max(read // 2, self._window // 16, _NARROWEST)
+        self._window = max(read // 4, self._window // 16, _NARROWEST)
         return None
 
     def _see_the_time(self, answer: Mapping[str, Any], lines: Sequence[Line]) -> None:
