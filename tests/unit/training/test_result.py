@@ -280,7 +280,7 @@ def ended_jobs(draw: st.DrawFn) -> dict[str, Any]:
         "TrainingJobName": name,
         "TrainingJobArn": f"arn:aws-us-gov:sagemaker:us-gov-east-1:123456789012:training-job/{name}",
         "TrainingJobStatus": draw(st.sampled_from(["Completed", "Failed", "Stopped"])),
-        "SecondaryStatus": draw(statuses),
+        "SecondaryStatus": draw(statuses.filter(bool)),  # without one a stopped job has no outcome yet
         "EnableManagedSpotTraining": draw(st.booleans()),
         "FailureReason": draw(st.none() | TEXT),
         "TrainingTimeInSeconds": draw(st.none() | st.integers(0, 2_419_200)),
