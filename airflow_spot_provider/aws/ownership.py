@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_spot_provider.aws.kinds import Kind
 from airflow_spot_provider.training import JobNotFound, TaskIdentity
@@ -172,7 +172,7 @@ async def stop_killed(
         return False
     try:
         await jobs.add_tags(arn, {RELEASED: "killed"})
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         # What bills is the job, not the tag: it is stopped all the same.
         log.warning("%s could not be tagged as killed: %s", job_name, error)
     if _taken_over(await jobs.get_tags(arn), try_number):

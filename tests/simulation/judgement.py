@@ -31,9 +31,9 @@ def complaints_about(sagemaker: SageMaker, task: Task, *, interval: float, slack
     for number, (changed, *what) in enumerate(history):
         assert task.joined is not None
         due = max(changed, task.joined) + 2 * interval + slack
-        while (fault := sagemaker.faulty_seconds_until(max(changed, task.joined), due)) is not None and (
-            due < fault + AFTER_A_FAULT + 2 * interval + slack
-        ):
+        while (
+            fault := sagemaker.faulty_seconds_until(max(changed, task.joined) - AFTER_A_FAULT, due)
+        ) is not None and (due < fault + AFTER_A_FAULT + 2 * interval + slack):
             due = fault + AFTER_A_FAULT + 2 * interval + slack
         if due > (task.left if task.left is not None else sagemaker.loop.now):
             continue

@@ -154,6 +154,7 @@ class SageMaker:
         self._random = random_
         self._listed: list[tuple[datetime, int, Any]] = []
         self._number = itertools.count()
+        self._final: dict[str, dict[str, Any]] = {}
         self._world = World(
             clock=self.clock,
             prices=_PRICES,
@@ -214,6 +215,7 @@ class SageMaker:
     def delete(self, name: str) -> None:
         """Delete a job, whatever its status: SageMaker takes only ended ones, and a name may be another job's then."""
         self._registry.of(self.account, REGION).pop(name)
+        self._final.pop(name, None)
         self._listed = [entry for entry in self._listed if entry[2].training_job_name != name]
 
     def forget(self) -> None:
@@ -295,10 +297,10 @@ class SageMaker:
         newest_first = (self._listed[place] for place in range(end - 1, -1, -1))
         visible = (entry for entry in newest_first if entry[0] <= now)
         if self.liberties.filters_first:
-            visible = (entry for entry in visible if _fits(self._as_of(entry[2].summarize(lag), lag), sent))
+            visible = (entry for entry in visible if _fits(self._summary(entry[2], lag), sent))
         page = list(itertools.islice(visible, size))
         more = next(visible, None)
-        summaries = [self._as_of(entry[2].summarize(lag), lag) for entry in page]
+        summaries = [self._summary(entry[2], lag) for entry in page]
         if not self.liberties.filters_first:
             summaries = [summary for summary in summaries if _fits(summary, sent)]
         token = None
@@ -324,6 +326,17 @@ class SageMaker:
         return bisect.bisect_left(
             self._listed, (datetime.fromisoformat(rest[0]), int(number)), key=lambda entry: entry[:2]
         )
+
+    def _summary(self, job: Any, lag: float) -> dict[str, Any]:
+        """Of a job that ended long ago nothing changes any more: it is summarized once."""
+        name = job.training_job_name
+        if (final := self._final.get(name)) is not None:
+            return dict(final)
+        summary = self._as_of(job.summarize(lag), lag)
+        ended = summary.get("TrainingEndTime")
+        if ended is not None and (self.clock.now() - ended).total_seconds() > lag + 1.0:
+            self._final[name] = dict(summary)
+        return summary
 
     def _as_of(self, answer: dict[str, Any], lag: float) -> dict[str, Any]:
         """An answer that is behind tells the time of the last change that it knows."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_spot_provider.aws.watching import watcher
 from tests.simulation.airflow import Task, Triggerer, airflow_around
 from tests.simulation.sagemaker import Fault, Liberties, SageMaker, Spec
 from tests.simulation.sqs import Delivery, Queue
@@ -50,6 +51,7 @@ class World:
         try:
             if self.delivery is not None:
                 self._queue = Queue(self.sagemaker, self.delivery, random.Random(self.seed + 2))
+            watcher._BY_LOOP[self.sagemaker.loop] = watcher.Watchers(random.Random(self.seed + 3))
             with airflow_around(self.sagemaker, self.tasks, self._queue) as self.supervisor:
                 run(story(self), self.sagemaker.loop)  # type: ignore[arg-type]
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, repeat
 from typing import Any
 
@@ -36,14 +36,14 @@ class Lists:
         self._order = ListOrder()
         self._not_before = float("-inf")
 
-    async def look_for(self, jobs: Mapping[str, float | None], take: Callable[[Page], None]) -> set[str]:
+    async def look_for(self, jobs: Mapping[str, float | None], take: Callable[[Page], None]) -> Iterable[str]:
         """Read the pages that show jobs with fewer calls than describing each of them takes.
 
         :param jobs: CreationTime (epoch seconds; None if it is not known) of each job that is looked for, by its name.
         :param take: is handed each page.
         :return: the names of the jobs that no page has shown: to be described.
         """
-        missing = set(jobs)
+        missing = dict.fromkeys(jobs)
         unknown = {name for name, created in jobs.items() if created is None}
         known = deque(sorted(((time, name) for name, time in jobs.items() if time is not None), reverse=True))
         order, members = self._order, self._members()
@@ -57,13 +57,15 @@ class Lists:
                 answer = await self._line.call(self._kind.list, **members)
                 page = self._page(answer)
                 expected = bool(unknown) or order.expects_on_next_page(known[0][0])
-                order.page(_times(page), found=not missing.isdisjoint(page), expected=expected)
+                found = missing.keys() & page.keys()
+                order.page(_times(page), found=bool(found), expected=expected)
                 take(page)
             except Exception as error:  # noqa: BLE001 - what ails describing too, is told to whoever waits for a job
                 self._refused(error)
                 break
-            missing -= page.keys()
-            unknown -= page.keys()
+            for name in found:
+                del missing[name]
+            unknown -= found
             while known and (known[0][1] not in missing or order.is_past(known[0][0])):
                 known.popleft()
             if not answer.get("NextToken"):
