@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from airflow_spot_provider.emulator.jobs.liberties import CUT_FIRST, FILTER_FIRST
 from airflow_spot_provider.emulator.jobs.lifecycles import LIFECYCLES
 from airflow_spot_provider.emulator.settings import RUNNING, STEPPED, Settings
 
@@ -42,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         help="makes prices, capacity and tuning repeatable (default: %(default)s)",
+    )
+    add(
+        "--list",
+        choices=[CUT_FIRST, FILTER_FIRST],
+        default=CUT_FIRST,
+        help="what is done first to a list of jobs: pages are cut, as SageMaker does it, or it is filtered (default: %(default)s)",
     )
     add("--market", type=Path, metavar="FILE", help="the spot market: a market file or an availability trace")
     add("--state", type=Path, metavar="DIR", help="keep the state here, and go on with it the next time")
@@ -79,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             speed=arguments.speed,
             start=arguments.start,
             seed=arguments.seed,
+            list=arguments.list,
             market=arguments.market,
             state=arguments.state,
             grace_seconds=arguments.grace_seconds,

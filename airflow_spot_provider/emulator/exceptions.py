@@ -29,6 +29,18 @@ class ResourceLimitExceeded(ServiceException):
     code = "ResourceLimitExceeded"
 
 
+class NotAvailableInRegion(ServiceException):
+    """What SageMaker says where a region has no such instances; its code is that of a quota, and no wait is of any use."""
+
+    code = "ResourceLimitExceeded"
+
+
+class AccessDenied(ServiceException):
+    """What AWS says when no policy allows a call."""
+
+    code = "AccessDeniedException"
+
+
 class UnknownOperation(ServiceException):
     """What AWS says to an operation that is not there."""
 
@@ -55,6 +67,14 @@ class InternalFailure(ServiceException):
 
 class TrainingProblem(Exception):
     """Something of the user's with which a job cannot go on; the message is its FailureReason."""
+
+
+def denied(operation: str, arn: str, account_id: str) -> AccessDenied:
+    """What IAM says of a call on a SageMaker resource that no policy allows."""
+    action, caller = f"sagemaker:{operation}", f"arn:aws:iam::{account_id}:user/emulator"
+    return AccessDenied(
+        f"User: {caller} is not authorized to perform: {action} on resource: {arn} because no identity-based policy allows the {action} action"
+    )
 
 
 def not_found() -> ValidationException:

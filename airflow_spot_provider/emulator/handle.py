@@ -207,7 +207,8 @@ class SageMakerEmulator:
         """Have these things go wrong, and nothing else, from now on.
 
         :param rules: such as ``{"operation": "DescribeTrainingJob", "probability": 0.3, "latency_seconds": 1}``.
-        :param settings: ``seed``, ``lag_seconds``, ``events``.
+        :param settings: ``seed``, ``events``, and the liberties that SageMaker is to take, such as ``lag_seconds``, ``list``, ``pending``:
+            those of :class:`~airflow_spot_provider.emulator.control.faults.FaultSettings`.
         :raises EmulatorError: one of them makes no sense.
         """
         self._control("/faults", {"rules": [dict(rule) for rule in rules], **settings})
@@ -222,6 +223,18 @@ class SageMakerEmulator:
         self._control(
             "/market/capacity",
             {"instance_type": instance_type, "capacity": capacity, "zone": zone, "region": region},
+        )
+
+    def set_availability(self, instance_type: str, *, available: bool | None, region: str = REGION) -> None:
+        """Say whether a region has an instance type for training; CreateTrainingJob is refused where it has not.
+
+        :param instance_type: a pattern, such as ``ml.p5.*``.
+        :param available: None takes back what was said of this pattern.
+        :param region: a pattern too.
+        """
+        self._control(
+            "/market/availability",
+            {"instance_type": instance_type, "available": available, "region": region},
         )
 
     def set_quota(self, name: str, limit: int) -> None:

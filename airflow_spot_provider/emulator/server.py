@@ -32,11 +32,13 @@ from airflow_spot_provider.emulator.instances.container import Surroundings
 from airflow_spot_provider.emulator.instances.fleet import Fleet
 from airflow_spot_provider.emulator.instances.storage import S3Storage
 from airflow_spot_provider.emulator.instances.warden import Warden
+from airflow_spot_provider.emulator.jobs.liberties import Liberties
 from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
 from airflow_spot_provider.emulator.jobs.plans import Plans
 from airflow_spot_provider.emulator.jobs.registry import Registry
 from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
 from airflow_spot_provider.emulator.jobs.world import World
+from airflow_spot_provider.emulator.market.availability import Availability, Lack
 from airflow_spot_provider.emulator.market.prices import SpotPrices
 from airflow_spot_provider.emulator.market.quotas import Quotas
 from airflow_spot_provider.emulator.market.settings import MarketSettings, read_market
@@ -98,8 +100,12 @@ class Server:
         folder = Path(tempfile.mkdtemp(prefix="sagemaker-emulator-"))
         self._warden = Warden(folder)
         self._events = TrainingEvents(self._clock, seed=settings.seed)
-        self._registry, quotas = self._jobs(settings, market, folder)
         calls, faults = CallLog(), Faults(lambda changed: self._events.set(changed.events, changed.seed))
+
+        def _liberties() -> Liberties:
+            return faults.settings.liberties(settings.list)
+
+        self._registry, quotas = self._jobs(settings, market, folder, _liberties)
         catalog, prices = default_catalog(), self._registry.world.prices
         # moto's EC2 takes a second to load: it waits for its first call.
         spot_prices = partial(install_spot_price_history, prices, catalog, self._clock, market.zones)
@@ -123,12 +129,12 @@ class Server:
                 JsonService(
                     "sagemaker",
                     {
-                        **TrainingAPI(self._registry, lambda: faults.settings.lag_seconds).operations,
-                        **TuningAPI(self._tuning_jobs).operations,
+                        **TrainingAPI(self._registry, _liberties).operations,
+                        **TuningAPI(self._tuning_jobs, _liberties).operations,
                         **SearchAPI().operations,
                     },
                 ),
-                JsonService("pricing", PricingAPI(catalog).operations),
+                JsonService("pricing", PricingAPI(catalog, self._registry.availability).operations),
                 JsonService("service-quotas", ServiceQuotasAPI(quotas, self._clock).operations),
             ],
             moto=moto if self._keeper is None else self._keeper.keeping(moto),
@@ -138,7 +144,9 @@ class Server:
         )
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
-    def _jobs(self, settings: Settings, market: MarketSettings, folder: Path) -> tuple[Registry, Quotas]:
+    def _jobs(
+        self, settings: Settings, market: MarketSettings, folder: Path, liberties: Callable[[], Liberties]
+    ) -> tuple[Registry, Quotas]:
         """The training jobs, and all that they need."""
         surroundings = Surroundings(
             storage=S3Storage(_s3(self.endpoint_url)),
@@ -164,11 +172,12 @@ class Server:
             background=_at_once if settings.clock == STEPPED else _in_a_thread,
             keep=self._keep,
             announce=self._announce,
+            liberties=liberties,
         )
         quotas = Quotas(market.quotas)
         plans = Plans(lifecycle_named(settings.default_lifecycle))
         forget = self._keeper.forget if self._keeper is not None else lambda _job: None
-        return Registry(world, plans, quotas, forget), quotas
+        return Registry(world, plans, quotas, forget, _availability(market)), quotas
 
     def _tuning(self, settings: Settings) -> TuningJobs:
         """The tuning jobs."""
@@ -249,6 +258,17 @@ class Server:
             if self._kept_until is None or now + second > self._kept_until:
                 self._kept_until = now + 2 * second
                 self._keeper.keep_time(self._kept_until)
+
+
+def _availability(market: MarketSettings) -> Availability:
+    """What regions have: all but what is known to be lacking, and what the market file says."""
+    known = [
+        Lack(pattern, region.name)
+        for region in default_catalog().regions.values()
+        for pattern in region.lacks
+    ]
+    said = [Lack(entry.instance_type, entry.region) for entry in market.unavailable]
+    return Availability([*known, *said])
 
 
 def _clock(settings: Settings, latest: datetime | None) -> Clock:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from airflow_spot_provider.emulator.jobs.liberties import CUT_FIRST, FILTER_FIRST
 from airflow_spot_provider.emulator.jobs.lifecycles import DEFAULT_LIFECYCLE, LIFECYCLES
 
 RUNNING, STEPPED = "running", "stepped"
@@ -25,6 +26,7 @@ class Settings:
     :param speed: emulated seconds in a real one, of a running clock.
     :param start: the emulated time at the start; None: the real one, or a fixed one for a stepped clock.
     :param seed: makes prices, capacity and tuning repeatable.
+    :param list: what is done first to a list: its pages are cut (``cut-first``, as SageMaker does it), or it is filtered (``filter-first``).
     :param market: a market file, or a bare availability trace.
     :param state: a folder in which the state is kept.
     :param grace_seconds: real seconds from SIGTERM to SIGKILL; None: 120 emulated ones, and 5 real ones at least.
@@ -39,6 +41,7 @@ class Settings:
     speed: float = 1.0
     start: datetime | None = None
     seed: int = 0
+    list: str = CUT_FIRST
     market: Path | None = None
     state: Path | None = None
     grace_seconds: float | None = None
@@ -63,6 +66,8 @@ class Settings:
             )
         if self.lifecycle in ("trace", "market") and self.market is None:
             raise ValueError(f"The lifecycle {self.lifecycle} needs a market file; name one with market.")
+        if self.list not in (CUT_FIRST, FILTER_FIRST):
+            raise ValueError(f"list is {self.list!r}; it takes {CUT_FIRST} or {FILTER_FIRST}.")
         if self.grace_seconds is not None and not 0 <= self.grace_seconds <= 3600:
             raise ValueError(f"grace_seconds is {self.grace_seconds}; it takes real seconds from 0 to 3600.")
         if self.start is not None and self.start.tzinfo is None:

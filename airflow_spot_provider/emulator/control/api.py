@@ -56,6 +56,8 @@ class ControlAPI:
             "advance": ("POST", "/clock/advance", self._advance),
             "market": ("GET", "/market", self._market),
             "capacity": ("POST", "/market/capacity", self._capacity),
+            "availability": ("GET", "/market/availability", self._availability),
+            "set-availability": ("POST", "/market/availability", self._set_availability),
             "quotas": ("GET", "/quotas", self._limits),
             "quota": ("POST", "/quotas", self._quota),
             "faults": ("GET", "/faults", self._settings),
@@ -145,6 +147,14 @@ class ControlAPI:
         body = bodies.read(bodies.CapacityBody, request.get_data())
         self._registry.world.market.hold(body.instance_type, body.zone, body.region, body.capacity)
         return body.model_dump()
+
+    def _availability(self, _request: Request) -> Answer:
+        return list(self._registry.availability.told())
+
+    def _set_availability(self, request: Request) -> Answer:
+        body = bodies.read(bodies.AvailabilityBody, request.get_data())
+        self._registry.availability.set(body.instance_type, body.region, available=body.available)
+        return self._availability(request)
 
     def _limits(self, _request: Request) -> Answer:
         return self._quotas.limits()

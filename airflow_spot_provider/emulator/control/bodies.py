@@ -45,6 +45,14 @@ class CapacityBody(Body):
     region: str = "us-east-1"
 
 
+class AvailabilityBody(Body):
+    """``{"instance_type": <a pattern>, "available": <whether the region has it, or null to take that back>}``, and ``region``, a pattern too."""
+
+    instance_type: str
+    available: bool | None
+    region: str = "us-east-1"
+
+
 class QuotaBody(Body):
     """``{"name": "ml.m5.large for spot training job usage", "limit": <instances>}``."""
 

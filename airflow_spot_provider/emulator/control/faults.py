@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from airflow_spot_provider.emulator.jobs.liberties import FILTER_FIRST, Liberties
 from airflow_spot_provider.emulator.wire.errors import error_answer
 from airflow_spot_provider.emulator.wire.protocol import Answer
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
 _KINDS = ("error", "requests_per_second", "latency_seconds", "connection", "expired_credentials")
 
 
@@ -82,22 +84,45 @@ class EventFaults(_Strict):
     duplicate: Share = 0.0
     reorder: Share = 0.0
     lose: Share = 0.0
-    delay_seconds: Annotated[float, Field(ge=0)] = 0.0
+    delay_seconds: Seconds = 0.0
 
 
 class FaultSettings(_Strict):
-    """All that goes wrong.
+    """All that goes wrong, and the liberties that SageMaker takes.
 
     :param seed: makes it repeatable.
     :param rules: each is tried in turn at every call.
-    :param lag_seconds: by how many emulated seconds descriptions and lists lag behind.
     :param events: what goes wrong with events.
+    :param list: whether the pages of a list are cut first or filtered first; None: as the server was started.
+
+    The others are those of :class:`~airflow_spot_provider.emulator.jobs.liberties.Liberties`.
     """
 
     seed: int = 0
-    rules: list[Fault] = []
-    lag_seconds: Annotated[float, Field(ge=0)] = 0.0
+    rules: tuple[Fault, ...] = ()
     events: EventFaults = EventFaults()
+    list: Literal["cut-first", "filter-first"] | None = None
+    lag_seconds: Seconds = 0.0
+    tags_lag_seconds: Seconds = 0.0
+    denied_seconds: Seconds = 0.0
+    bare_summaries: bool = False
+    pending: bool = False
+    stopping_in_status_only: bool = False
+
+    def liberties(self, order: str) -> Liberties:
+        """The liberties that SageMaker takes.
+
+        :param order: what is done first to a list, unless these settings say it.
+        """
+        return Liberties(
+            filters_first=(self.list or order) == FILTER_FIRST,
+            lag_seconds=self.lag_seconds,
+            tags_lag_seconds=self.tags_lag_seconds,
+            denied_seconds=self.denied_seconds,
+            bare_summaries=self.bare_summaries,
+            pending=self.pending,
+            stopping_in_status_only=self.stopping_in_status_only,
+        )
 
 
 class Faults:

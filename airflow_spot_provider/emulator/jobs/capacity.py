@@ -55,15 +55,27 @@ class Capacity:
         return None if self._spec.spot else self._market.capacity_error_after(self._spec.instance_type)
 
     def request(self, granted: Callable[[], object]) -> None:
-        """Ask for it; what the job had before is not its own any more."""
+        """Ask for it; what the job had before is not its own any more.
 
-        def _lost() -> None:
-            with self._lock:
-                if self._lease is lease:
-                    self._lost()
+        :param granted: is called under the lock when it is there, unless the job has given it back by then.
+        """
+
+        def _of_this_lease(event: Callable[[], object]) -> Callable[[], None]:
+            def _guarded() -> None:
+                with self._lock:
+                    if self._lease is lease:
+                        event()
+
+            return _guarded
 
         self.release()
-        lease = Lease(self._spec.region, self._spec.instances, self._spec.spot, granted=granted, lost=_lost)
+        lease = Lease(
+            self._spec.region,
+            self._spec.instances,
+            self._spec.spot,
+            granted=_of_this_lease(granted),
+            lost=_of_this_lease(self._lost),
+        )
         self._lease = lease
         self._market.request(lease)
 

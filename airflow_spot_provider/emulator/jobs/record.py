@@ -14,6 +14,7 @@ from airflow_spot_provider.emulator.spec import DEFAULT_MAX_RUNTIME_SECONDS, Job
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
+    "Pending": "Waiting for capacity",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Interrupted": "Training job interrupted. Waiting for spot capacity.",
@@ -58,6 +59,7 @@ class JobRecord:
         self.secondary_status = ""
         self.failure_reason: str | None = None
         self.stop_reason: str | None = None
+        self.stopping_since: datetime | None = None
         self.model_artifacts: str | None = None
         self.transitions: list[dict[str, Any]] = []
         self.metric_history: dict[str, list[tuple[datetime, float]]] = {}
@@ -98,10 +100,12 @@ class JobRecord:
         self._usage.begin(now, zone)
         self.training_start_time = self.training_start_time or now
 
-    def begin_to_stop(self, reason: str) -> None:
+    def begin_to_stop(self, reason: str, now: datetime) -> None:
         """It is to end with this SecondaryStatus."""
         self.status = "Stopping"
         self.stop_reason = reason
+        self.stopping_since = now
+        self.last_modified_time = max(now, self.last_modified_time)
 
     def end(
         self, status: str, secondary_status: str, now: datetime, failure_reason: str | None = None
@@ -151,7 +155,7 @@ class JobRecord:
         answer |= {
             "TrainingJobArn": self._spec.arn,
             "TuningJobArn": self._spec.tuning_job_arn,
-            "TrainingJobStatus": _STATUS_OF.get(status, "InProgress"),
+            "TrainingJobStatus": self._status_at(at, status),
             "SecondaryStatus": status,
             "CreationTime": self.creation_time,
             "TrainingStartTime": _by(at, self.training_start_time),
@@ -183,7 +187,7 @@ class JobRecord:
             "CreationTime": self.creation_time,
             "TrainingEndTime": _by(at, self.training_end_time),
             "LastModifiedTime": min(at, self.last_modified_time),
-            "TrainingJobStatus": _STATUS_OF.get(status, "InProgress"),
+            "TrainingJobStatus": self._status_at(at, status),
             "SecondaryStatus": status,
         }
         return {key: value for key, value in summary.items() if value is not None}
@@ -201,6 +205,12 @@ class JobRecord:
             members["TrainingTimeInSeconds"] = round(self._usage.training_seconds)
             members["BillableTimeInSeconds"] = round(self._usage.billable_seconds)
         return members
+
+    def _status_at(self, at: datetime, secondary_status: str) -> str:
+        """TrainingJobStatus: what the SecondaryStatus says, unless it is stopping and says nothing of it."""
+        if (status := _STATUS_OF.get(secondary_status)) is not None:
+            return status
+        return "Stopping" if self.stopping_since is not None and self.stopping_since <= at else "InProgress"
 
     def _transitions_at(self, at: datetime) -> list[dict[str, Any]]:
         """The transitions that there were; what came later has not come yet."""

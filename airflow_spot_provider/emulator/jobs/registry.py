@@ -12,6 +12,7 @@ from airflow_spot_provider.emulator.exceptions import ResourceInUse, ValidationE
 from airflow_spot_provider.emulator.jobs.plans import Plans
 from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
 from airflow_spot_provider.emulator.jobs.world import World
+from airflow_spot_provider.emulator.market.availability import Availability
 from airflow_spot_provider.emulator.market.quotas import Quotas
 from airflow_spot_provider.emulator.spec import LIFECYCLE_TAG, JobSpec
 
@@ -23,6 +24,7 @@ class Registry:
     :param plans: what they go through.
     :param quotas: how many instances they may have.
     :param forget: is told of a job that is deleted.
+    :param availability: which instance types each region has.
     """
 
     def __init__(
@@ -31,8 +33,10 @@ class Registry:
         plans: Plans,
         quotas: Quotas,
         forget: Callable[[TrainingJob], None] = lambda _: None,
+        availability: Availability | None = None,
     ) -> None:
         self.world = world
+        self.availability = availability or Availability()
         self.plans = plans
         self._quotas = quotas
         self._forget = forget
@@ -66,6 +70,7 @@ class Registry:
         """Make a job of a request that has been checked, and begin its life.
 
         :raises ResourceInUse: the name is taken.
+        :raises NotAvailableInRegion: the region does not have the instance type.
         :raises ResourceLimitExceeded: a quota would be passed.
         :raises ValidationException: a tag of the emulator's says something that it does not know.
         """
@@ -76,6 +81,7 @@ class Registry:
                     "Training job names must be unique within an AWS account and region, and a training job with this "
                     f"name already exists ({spec.arn})"
                 )
+            self.availability.check(spec.instances, spec.region)
             self._quotas.check(spec, [job.spec for job in list(jobs.values()) if not job.has_ended])
             try:
                 lifecycle = self.plans.take(spec)

@@ -2,65 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from airflow_spot_provider.emulator.exceptions import TrainingProblem
 from airflow_spot_provider.emulator.instances.ending import Ending
-from airflow_spot_provider.emulator.instances.instance import Instance, Listener
-from airflow_spot_provider.emulator.jobs.capacity import Capacity
-from airflow_spot_provider.emulator.jobs.course import Course
-from airflow_spot_provider.emulator.jobs.lifecycles import End, Lifecycle
-from airflow_spot_provider.emulator.jobs.phases import INTERNAL_ERROR, Phases
-from airflow_spot_provider.emulator.jobs.record import JobRecord
-from airflow_spot_provider.emulator.jobs.stays import Stays
-from airflow_spot_provider.emulator.jobs.view import JobView
-from airflow_spot_provider.emulator.jobs.work import SimulatedWork
-from airflow_spot_provider.emulator.jobs.world import World
-from airflow_spot_provider.emulator.market.usage import Usage
-from airflow_spot_provider.emulator.spec import JobSpec
+from airflow_spot_provider.emulator.instances.instance import Listener
+from airflow_spot_provider.emulator.jobs.lifecycles import End
+from airflow_spot_provider.emulator.jobs.phases import INTERNAL_ERROR
+from airflow_spot_provider.emulator.jobs.waiting import MAX_WAIT, STOPPED, WaitingJob
 
-log = logging.getLogger(__name__)
-
-MAX_WAIT = "MaxWaitTimeExceeded"
 MAX_RUNTIME = "MaxRuntimeExceeded"
-STOPPED = "Stopped"
-CAPACITY_ERROR = "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
-NO_CAPACITY = "Insufficient capacity error from EC2 while launching instances, retrying!"
-
-T = TypeVar("T")
 
 
-class TrainingJob(JobView):
+class TrainingJob(WaitingJob):
     """One training job. moto keeps it among its own, and reads ``tags``.
-
-    What happens to it are events of :class:`Phases`; all of them, and all that the API asks, run under one lock.
 
     :param spec: what was asked for.
     :param lifecycle: what it is to go through.
     :param world: what it shares with the other jobs of its server.
     """
-
-    def __init__(self, spec: JobSpec, lifecycle: Lifecycle, world: World) -> None:
-        self.course = Course(spec, lifecycle, world.clock)
-        self.usage = Usage(world.prices if spec.spot else None, spec.instance_type)
-        phases = Phases(spec.name, world.clock)
-        super().__init__(spec, JobRecord(spec, self.usage, world.clock.now()), world.clock, phases.lock)
-        self.work = SimulatedWork(spec)
-        self.stays = Stays()
-        self.runtime = 0.0
-        self._world = world
-        self._phases = phases
-        self._capacity = Capacity(spec, world.market, self._lock, self._lose_capacity)
-        self._instance: Instance | None = None
-        self.retries_left = spec.retry_attempts
-        self.runs_script = False
-        """Whether it runs one; known from its first stay on."""
-        self._is_overdue = False
-        self._may_be_cut_off = False
 
     # What the API asks for
 
@@ -83,6 +45,8 @@ class TrainingJob(JobView):
             phase = self._enter("Starting")
             if self.course.is_launched:
                 self._seek(phase)
+            else:
+                self._wait_for_capacity(phase)
 
     def stop(self, reason: str = STOPPED) -> bool:
         """Begin to stop it, by a user or because a limit is over.
@@ -93,24 +57,27 @@ class TrainingJob(JobView):
             if self.record.status != "InProgress":
                 return False
             instance, on_instance = self._instance, self.usage.on_instance
-            self.record.begin_to_stop(reason)
-            phase = self._enter("Stopping")
+            in_status_only = self._world.liberties().stopping_in_status_only
+            self.record.begin_to_stop(reason, self._clock.now())
+            phase = self._phases.begin() if in_status_only else self._enter("Stopping")
+            if in_status_only:
+                self._tell()
             if not on_instance:
                 self._capacity.release()
 
-            def _end_and_upload() -> tuple[Ending | None, str | None]:
-                if instance is None:
-                    return None, None
-                ending = instance.end()
-                return ending, instance.upload(completed=False) if on_instance else None
+            def _stopped(model: str | None = None) -> None:
+                self.record.model_artifacts = model
+                self._end("Stopped", reason)
 
-            def _then(result: tuple[Ending | None, str | None]) -> None:
-                ending, self.record.model_artifacts = result
+            def _then(ending: Ending | None) -> None:
                 self.stays.end(self._clock.now(), "stopped", ending)
-                seconds = 0 if on_instance else self.course.timing.stopping
-                self._phases.after(seconds, phase, lambda: self._end("Stopped", reason))
+                if instance is None or not on_instance:
+                    self._phases.after(self.course.timing.stopping, phase, _stopped)
+                    return
+                uploading = self._enter("Uploading") if in_status_only else phase
+                self._work(uploading, lambda: instance.upload(completed=False), _stopped)
 
-            self._work(phase, _end_and_upload, _then)
+            self._work(phase, lambda: None if instance is None else instance.end(), _then)
             return True
 
     def interrupt(self, *, torn: bool = False) -> bool:
@@ -119,7 +86,7 @@ class TrainingJob(JobView):
         :param torn: without a grace period, and in the middle of writing a checkpoint.
         """
         with self._lock:
-            if not self.spec.spot or self.record.secondary_status != "Training":
+            if not self.spec.spot or not self._is_training:
                 return False
             self._interrupt(torn=torn, by_hand=True)
             return True
@@ -142,7 +109,7 @@ class TrainingJob(JobView):
             self._set_deadline()
             if not self.usage.on_instance:
                 phase = self._phases.begin()
-                if self.record.secondary_status != "Starting":
+                if self.record.secondary_status not in ("Starting", "Pending"):
                     self._seek_again(phase, by_hand=False)
                 elif self.course.is_launched:
                     self._seek(phase)
@@ -154,54 +121,10 @@ class TrainingJob(JobView):
 
     # What it goes through, in the order in which it does; all of it under the lock
 
-    def _set_deadline(self) -> None:
-        if self.spec.max_wait_seconds is not None:
-            deadline = self.creation_time + timedelta(seconds=self.spec.max_wait_seconds)
-            self._clock.call_at(deadline, self._be_overdue)
-
-    def _be_overdue(self) -> None:
-        """End, for MaxWait is over; but where the clock is fast, no sooner than its script has done what the plan has for it."""
-        with self._lock:
-            self._is_overdue = True
-            goes_on = self.runs_script and not self.course.on_market
-            if goes_on and not (self.course.is_to_meet_max_wait and self._may_be_cut_off):
-                latest = self.creation_time + timedelta(seconds=self.course.max_wait(runs_script=True))
-                self._clock.call_at(latest, lambda: self.stop(MAX_WAIT))
-            else:
-                self.stop(MAX_WAIT)
-
-    def _seek(self, phase: int) -> None:
-        """Wait in Starting until there are instances, then launch them."""
-        if self.spec.spot and not self.course.on_market:
-            self._phases.after(self.course.timing.starting, phase, self._download)
-            return
-        self._capacity.request(
-            self._phases.within(
-                phase, lambda: self._phases.after(self.course.timing.starting, phase, self._download)
-            )
-        )
-        if not self._capacity.is_missing:
-            return
-        self.record.say(NO_CAPACITY)
-        if self.spec.max_pending_seconds is not None:
-            waited = (self._clock.now() - self.creation_time).total_seconds()
-            self._phases.after(
-                max(0.0, self.spec.max_pending_seconds - waited), phase, self._pending_too_long
-            )
-        limit = self._capacity.error_after_seconds
-        if limit is not None:
-            self._phases.after(limit, phase, self._without_capacity)
-
-    def _pending_too_long(self) -> None:
-        if self._capacity.is_missing:
-            self.stop()
-
-    def _without_capacity(self) -> None:
-        if self._capacity.is_missing:
-            self._end("Failed", "Failed", CAPACITY_ERROR)
-
     def _lose_capacity(self) -> None:
         """Its capacity went. What is being uploaded by then is finished within the notice that EC2 gives."""
+        if self.record.status != "InProgress":
+            return
         if self.record.secondary_status == "Starting":
             self._seek(self._phases.begin())
         elif self.record.secondary_status in ("Downloading", "Training"):
@@ -300,10 +223,6 @@ class TrainingJob(JobView):
         self.work.lose(self.record.seconds_in_status(self._clock.now()) if self._is_training else 0.0)
         self._leave_instance("Interrupted", why="torn" if torn else "interrupted", torn=torn, by_hand=by_hand)
 
-    @property
-    def _is_training(self) -> bool:
-        return self.record.secondary_status == "Training"
-
     def _leave_instance(
         self, secondary_status: str, *, why: str, torn: bool = False, by_hand: bool = False
     ) -> None:
@@ -368,67 +287,6 @@ class TrainingJob(JobView):
 
         self._work(phase, _end_and_upload, _then)
 
-    def _end(self, status: str, secondary_status: str, failure_reason: str | None = None) -> None:
-        now = self._clock.now()
-        self._phases.begin()
-        self._capacity.release()
-        self.usage.end(now)
-        self.stays.end(now, status.lower(), None)
-        self.record.end(status, secondary_status, now, failure_reason)
-        instance, self._instance = self._instance, None
-        if instance is not None:
-            self._world.background(lambda: _dispose_of(instance))
-        self._tell()
-
-    # Events and work
-
-    def _enter(self, secondary_status: str) -> int:
-        """Go into a status, and give the number of the phase that begins with it."""
-        now = self._clock.now()
-        if self._is_training:
-            self.runtime += self.record.seconds_in_status(now)
-        self.record.enter(secondary_status, now)
-        phase = self._phases.begin()
-        self._tell()
-        return phase
-
     def _tell(self) -> None:
         self._world.keep(self)
         self._world.announce(self)
-
-    def _in_training(self, stay: int, event: Callable[[], object]) -> None:
-        """Run the event now, on the clock's thread, if the job trains in that stay."""
-
-        def _guarded() -> None:
-            with self._lock:
-                if self.course.stay_number == stay and self._is_training:
-                    event()
-
-        self._clock.call_later(0, _guarded)
-
-    def _work(self, phase: int, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Do ``work``, and ``then`` as an event of that phase; the job fails where it cannot be done.
-
-        A script's is done in the background. Without one it is short, and is done at once: no thread that a busy machine lets wait
-        comes into the times of a simulated job.
-        """
-        self._phases.work(
-            phase,
-            work,
-            then=then,
-            failed=lambda reason: self._end("Failed", "Failed", reason),
-            background=self._world.background if self.runs_script else _at_once,
-        )
-
-
-def _at_once(work: Callable[[], None]) -> None:
-    work()
-
-
-def _dispose_of(instance: Instance) -> None:
-    """End what still runs on an instance whose job has ended, and remove it; nobody waits for what S3 says now."""
-    try:
-        instance.end()
-    except TrainingProblem as problem:
-        log.warning("The last checkpoints of a job that had ended were not mirrored: %s", problem)
-    instance.discard()

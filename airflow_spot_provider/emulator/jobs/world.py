@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_spot_provider.emulator.clock import Clock
 from airflow_spot_provider.emulator.instances.instance import Instance, Listener
+from airflow_spot_provider.emulator.jobs.liberties import Liberties
 from airflow_spot_provider.emulator.market.prices import SpotPrices
 from airflow_spot_provider.emulator.market.spot_market import SpotMarket
 from airflow_spot_provider.emulator.spec import JobSpec
@@ -27,6 +28,7 @@ class World:
     :param background: runs what may take its time; a simulation runs it at once.
     :param keep: is told of a job after each of its changes, with the job's lock held.
     :param announce: is told of a job after each of its transitions, with the job's lock held: it has to be short.
+    :param liberties: which SageMaker takes, now.
     """
 
     clock: Clock
@@ -36,3 +38,4 @@ class World:
     background: Callable[[Callable[[], None]], None]
     announce: Callable[[TrainingJob], None]
     keep: Callable[[TrainingJob], None]
+    liberties: Callable[[], Liberties] = Liberties

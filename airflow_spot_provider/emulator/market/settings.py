@@ -124,6 +124,17 @@ class OnDemand(_Strict):
     capacity_error_after_seconds: NotNegative | None = None
 
 
+class Unavailable(_Strict):
+    """Instance types that some regions do not have.
+
+    :param instance_type: a pattern such as ``ml.p5.*``.
+    :param region: a pattern such as ``eu-*``; without it, no region has them.
+    """
+
+    instance_type: str
+    region: str = "*"
+
+
 class MarketSettings(_Strict):
     """A market.
 
@@ -132,6 +143,7 @@ class MarketSettings(_Strict):
     :param default: of pools that none fits.
     :param on_demand: the first that fits; on-demand capacity is unlimited where none does.
     :param quotas: by name, such as ``ml.p3.2xlarge for spot training job usage``.
+    :param unavailable: what regions do not have, beside what is known of AWS's.
     """
 
     zones: Annotated[list[Annotated[str, Field(pattern="^[a-z]$")]], Field(min_length=1)] = list(
@@ -141,6 +153,7 @@ class MarketSettings(_Strict):
     default: Source = Source(random=Random())
     on_demand: list[OnDemand] = []
     quotas: dict[str, Instances] = {}
+    unavailable: list[Unavailable] = []
 
     def source(self, instance_type: str, zone: str) -> Source:
         """Where a pool's capacity comes from."""

@@ -35,12 +35,14 @@ class Region:
     :param location: the price list's name for it, such as ``US East (N. Virginia)``.
     :param usage_prefix: what its usage types begin with, such as ``USE1``.
     :param factor: its prices over those of us-east-1.
+    :param lacks: patterns of the instance types that it does not have for training, as far as it is known from reports.
     """
 
     name: str
     location: str
     usage_prefix: str
     factor: float
+    lacks: tuple[str, ...] = ()
 
 
 class Catalog:
@@ -71,6 +73,9 @@ def default_catalog() -> Catalog:
     data: dict[str, Any] = json.loads(files(__package__).joinpath("prices.json").read_text("utf-8"))
     return Catalog(
         [InstanceType(name, **entry) for name, entry in data["instance_types"].items()],
-        [Region(name, **entry) for name, entry in data["regions"].items()],
+        [
+            Region(name, **{**entry, "lacks": tuple(entry.get("lacks", ()))})
+            for name, entry in data["regions"].items()
+        ],
         data["as_of"],
     )

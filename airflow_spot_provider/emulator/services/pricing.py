@@ -14,6 +14,7 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 
+from airflow_spot_provider.emulator.market.availability import Availability
 from airflow_spot_provider.emulator.services.catalog import Catalog, InstanceType, Region
 from airflow_spot_provider.emulator.services.parameters import checked, sliced
 from airflow_spot_provider.emulator.wire.protocol import Call, Operation
@@ -45,10 +46,12 @@ class PricingAPI:
     """Answers the service ``pricing`` for SageMaker training instances.
 
     :param catalog: instance types, regions and prices.
+    :param availability: which instance types each region has; there are no prices of the others.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, availability: Availability | None = None) -> None:
         self._catalog = catalog
+        self._availability = availability or Availability()
 
     @property
     def operations(self) -> dict[str, Operation]:
@@ -90,8 +93,18 @@ class PricingAPI:
             "NextToken": token,
         }
 
-    @cached_property
+    @property
     def _products(self) -> list[dict[str, Any]]:
+        return [
+            product
+            for product in self._known_products
+            if self._availability.has(
+                product["attributes"]["instanceName"], product["attributes"]["regionCode"]
+            )
+        ]
+
+    @cached_property
+    def _known_products(self) -> list[dict[str, Any]]:
         return [
             _product(entry, region)
             for region in self._catalog.regions.values()

@@ -44,6 +44,7 @@ def job_to_json(job: TrainingJob) -> dict[str, Any]:
             "secondary_status": record.secondary_status,
             "failure_reason": record.failure_reason,
             "stop_reason": record.stop_reason,
+            "stopping_since": _text(record.stopping_since),
             "model_artifacts": record.model_artifacts,
             "updates": record.updates,
             "transitions": [
@@ -78,6 +79,7 @@ def job_from_json(kept: dict[str, Any], world: World) -> TrainingJob:
         setattr(job.record, name, _time(record[name]))
     for name in ("status", "secondary_status", "failure_reason", "stop_reason", "model_artifacts", "updates"):
         setattr(job.record, name, record[name])
+    job.record.stopping_since = _time(record.get("stopping_since"))
     job.record.transitions = [
         {name: _time(value) if name in _TIMES else value for name, value in entry.items()}
         for entry in record["transitions"]

@@ -13,6 +13,7 @@ from moto.core.exceptions import ServiceException
 from airflow_spot_provider.emulator.clock import Clock
 from airflow_spot_provider.emulator.exceptions import ResourceLimitExceeded
 from airflow_spot_provider.emulator.jobs.registry import Registry
+from airflow_spot_provider.emulator.jobs.tags import Tags
 from airflow_spot_provider.emulator.tuning import completion, description
 from airflow_spot_provider.emulator.tuning.definition import Definition
 from airflow_spot_provider.emulator.tuning.launcher import Launcher
@@ -54,8 +55,8 @@ class TuningJob:
     ) -> None:
         self.spec = spec
         self.warm_start = warm_start
-        self.tags: list[dict[str, str]] = [dict(tag) for tag in spec.tags]
         self.creation_time = self.last_modified_time = clock.now()
+        self._tags = Tags(spec.tags, self.creation_time)
         self.end_time: datetime | None = None
         self.convergence_time: datetime | None = None
         self.status = "InProgress"
@@ -81,6 +82,20 @@ class TuningJob:
     def arn(self) -> str:
         """HyperParameterTuningJobArn."""
         return self.spec.arn
+
+    @property
+    def tags(self) -> list[dict[str, str]]:
+        """Its tags; moto reads them too."""
+        return self._tags.present
+
+    @tags.setter
+    def tags(self, tags: list[dict[str, str]]) -> None:
+        self._tags.replace(tags, self._clock.now())
+
+    @property
+    def age_seconds(self) -> float:
+        """How long it has been there."""
+        return (self._clock.now() - self.creation_time).total_seconds()
 
     @property
     def has_ended(self) -> bool:
@@ -113,6 +128,10 @@ class TuningJob:
         """DescribeHyperParameterTuningJob's answer."""
         with self._lock:
             return description.described(self)
+
+    def tags_before(self, lag_seconds: float) -> list[dict[str, str]]:
+        """Its tags as they were some seconds ago."""
+        return self._tags.at(self._clock.now() - timedelta(seconds=lag_seconds))
 
     def summarize(self) -> dict[str, Any]:
         """Its HyperParameterTuningJobSummary."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import heapq
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ def page_of(
 ) -> tuple[list[T], str | None]:
     """One page of a list, and the token of the next one if there is one.
 
-    :param entries: all entries that fit.
+    :param entries: all entries that are to be in the list.
     :param sort_key: what they are sorted by; those of the same key by name.
     :param name: their names, each one's own.
     :param descending: the largest first.
@@ -33,14 +34,16 @@ def page_of(
     :param token: of the page before.
     :raises ValidationException: the token is none of this list.
     """
-    keyed = sorted(((sort_key(entry), name(entry)) for entry in entries), reverse=descending)
-    by_name = {name(entry): entry for entry in entries}
+    keyed: Iterable[tuple[tuple[SortKey, str], T]] = (
+        ((sort_key(entry), name(entry)), entry) for entry in entries
+    )
     place = _place(token)
     if place is not None:
-        keyed = [key for key in keyed if _is_after(key, place, descending=descending)]
-    page = keyed[:size]
-    more = base64.b64encode(json.dumps(page[-1]).encode()).decode() if len(page) < len(keyed) else None
-    return [by_name[key[1]] for key in page], more
+        keyed = (each for each in keyed if _is_after(each[0], place, descending=descending))
+    first = heapq.nlargest if descending else heapq.nsmallest
+    page = first(size + 1, keyed, key=lambda each: each[0])
+    more = base64.b64encode(json.dumps(page[size - 1][0]).encode()).decode() if len(page) > size else None
+    return [entry for _, entry in page[:size]], more
 
 
 def epoch(value: float) -> datetime:

@@ -8,7 +8,8 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.sagemaker.models import sagemaker_backends
 
-from airflow_spot_provider.emulator.exceptions import ResourceInUse, ValidationException, not_found
+from airflow_spot_provider.emulator.exceptions import ResourceInUse, ValidationException, denied, not_found
+from airflow_spot_provider.emulator.jobs.liberties import Liberties
 from airflow_spot_provider.emulator.jobs.registry import Registry
 from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
 from airflow_spot_provider.emulator.spec import JobSpec
@@ -32,12 +33,12 @@ class TrainingAPI:
     """Answers the operations on training jobs.
 
     :param registry: the jobs.
-    :param lag_seconds: by how many emulated seconds descriptions lag behind, now.
+    :param liberties: which SageMaker takes, now.
     """
 
-    def __init__(self, registry: Registry, lag_seconds: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, registry: Registry, liberties: Callable[[], Liberties] = Liberties) -> None:
         self._registry = registry
-        self._lag_seconds = lag_seconds
+        self._liberties = liberties
 
     @property
     def operations(self) -> dict[str, Operation]:
@@ -64,9 +65,12 @@ class TrainingAPI:
 
     def describe(self, call: Call) -> Answer:
         """DescribeTrainingJob."""
-        description = self._job(call).describe(self._lag_seconds())
+        job, liberties = self._job(call), self._liberties()
+        description = job.describe(liberties.lag_seconds)
         if description is None:
             raise not_found()
+        if job.age_seconds < liberties.denied_seconds:
+            raise denied(call.operation, job.spec.arn, call.account_id)
         return description
 
     def update(self, call: Call) -> Answer:
@@ -107,18 +111,26 @@ class TrainingAPI:
         return {}
 
     def list(self, call: Call) -> Answer:
-        """ListTrainingJobs."""
-        sent = call.parameters
+        """ListTrainingJobs: a page is cut first and filtered then, so that it may be short, or empty, and not the last."""
+        sent, liberties = call.parameters, self._liberties()
+        jobs = list(self._jobs(call).values())
+
+        def _listed(job: TrainingJob) -> dict[str, Any] | None:
+            summary = job.summarize(liberties.lag_seconds)
+            return summary if summary is not None and _fits(summary, sent) else None
+
         page, token = page_of(
-            [job for job in list(self._jobs(call).values()) if _fits(job, sent)],
+            [job for job in jobs if _listed(job)] if liberties.filters_first else jobs,
             sort_key=_SORT_KEYS[sent.get("SortBy") or "CreationTime"],
             name=lambda job: job.training_job_name,
             descending=(sent.get("SortOrder") or "Descending") == "Descending",
             size=sent.get("MaxResults") or 10,
             token=sent.get("NextToken"),
         )
-        lag = self._lag_seconds()
-        summaries = [summary for job in page if (summary := job.summarize(lag)) is not None]
+        summaries = [summary for job in page if (summary := _listed(job)) is not None]
+        if liberties.bare_summaries:
+            for summary in summaries:
+                del summary["SecondaryStatus"]
         return {"TrainingJobSummaries": summaries, "NextToken": token}
 
     def add_tags(self, call: Call) -> Answer:
@@ -139,9 +151,10 @@ class TrainingAPI:
 
     def list_tags(self, call: Call) -> Answer:
         """ListTags."""
-        sent = call.parameters
+        sent, resource = call.parameters, self._tagged(call)
+        ours = isinstance(resource, TrainingJob | TuningJob)
         page, token = page_of(
-            self._tagged(call).tags,
+            resource.tags_before(self._liberties().tags_lag_seconds) if ours else resource.tags,
             sort_key=lambda tag: str(tag["Key"]),
             name=lambda tag: str(tag["Key"]),
             descending=False,
@@ -214,12 +227,11 @@ def _of_moto(backend: Any, arn: str) -> Any:
         return None
 
 
-def _fits(job: TrainingJob, sent: dict[str, Any]) -> bool:
+def _fits(summary: dict[str, Any], sent: dict[str, Any]) -> bool:
     if sent.get("WarmPoolStatusEquals") is not None or sent.get("TrainingPlanArnEquals") is not None:
         return False  # no job here has either
     return (
-        (sent.get("NameContains") or "") in job.training_job_name
-        and (sent.get("StatusEquals") or job.training_job_status) == job.training_job_status
-        and is_within(job.creation_time, sent, "CreationTime")
-        and is_within(job.record.last_modified_time, sent, "LastModifiedTime")
+        (sent.get("NameContains") or "") in summary["TrainingJobName"]
+        and sent.get("StatusEquals") in (None, summary["TrainingJobStatus"])
+        and all(is_within(summary[time], sent, time) for time in ("CreationTime", "LastModifiedTime"))
     )

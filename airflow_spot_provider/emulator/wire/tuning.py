@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from airflow_spot_provider.emulator.exceptions import ResourceNotFound, ValidationException
+from airflow_spot_provider.emulator.exceptions import ResourceNotFound, ValidationException, denied
+from airflow_spot_provider.emulator.jobs.liberties import Liberties
+from airflow_spot_provider.emulator.market.availability import Availability
 from airflow_spot_provider.emulator.spec import JobSpec
 from airflow_spot_provider.emulator.tuning.member import Member
 from airflow_spot_provider.emulator.tuning.spec import TuningJobSpec
@@ -35,10 +37,12 @@ class TuningAPI:
     """Answers the operations on tuning jobs.
 
     :param tuning_jobs: the tuning jobs.
+    :param liberties: which SageMaker takes, now.
     """
 
-    def __init__(self, tuning_jobs: TuningJobs) -> None:
+    def __init__(self, tuning_jobs: TuningJobs, liberties: Callable[[], Liberties] = Liberties) -> None:
         self._tuning_jobs = tuning_jobs
+        self._liberties = liberties
 
     @property
     def operations(self) -> dict[str, Operation]:
@@ -58,25 +62,30 @@ class TuningAPI:
         """CreateHyperParameterTuningJob."""
         requests.check_tuning_job(call.parameters)
         spec = self._tuning_jobs.spec_of(call.parameters, call.account_id, call.region)
-        _check_training_jobs(spec)
+        _check_training_jobs(spec, self._tuning_jobs.registry.availability)
         return {"HyperParameterTuningJobArn": self._tuning_jobs.create(spec).arn}
 
     def describe(self, call: Call) -> Answer:
         """DescribeHyperParameterTuningJob."""
-        return self._job(call).describe()
+        job = self._job(call)
+        if job.age_seconds < self._liberties().denied_seconds:
+            raise denied(call.operation, job.arn, call.account_id)
+        return job.describe()
 
     def list(self, call: Call) -> Answer:
-        """ListHyperParameterTuningJobs."""
+        """ListHyperParameterTuningJobs: pages are cut first and filtered then, as those of training jobs."""
         sent = call.parameters
+        jobs = list(self._jobs(call).values())
         page, token = page_of(
-            [job for job in list(self._jobs(call).values()) if _fits(job, sent)],
+            [job for job in jobs if _fits(job, sent)] if self._liberties().filters_first else jobs,
             sort_key=_SORT_KEYS[sent.get("SortBy") or "Name"],
             name=lambda job: job.name,
             descending=sent.get("SortOrder") == "Descending",
             size=sent.get("MaxResults") or 10,
             token=sent.get("NextToken"),
         )
-        return {"HyperParameterTuningJobSummaries": [job.summarize() for job in page], "NextToken": token}
+        summaries = [job.summarize() for job in page if _fits(job, sent)]
+        return {"HyperParameterTuningJobSummaries": summaries, "NextToken": token}
 
     def list_training_jobs(self, call: Call) -> Answer:
         """ListTrainingJobsForHyperParameterTuningJob: sorted by the objective, only those that have one."""
@@ -129,13 +138,15 @@ class TuningAPI:
         return job
 
 
-def _check_training_jobs(spec: TuningJobSpec) -> None:
+def _check_training_jobs(spec: TuningJobSpec, availability: Availability) -> None:
     """Refuse a tuning job of whose definitions no training job could come."""
     for definition in spec.definitions:
         values = definition.strategy.suggest(1, [])
         request = definition.training_job_request(f"{spec.name}-001-00000000", values, spec.tags)
         requests.check("CreateTrainingJob", request)
-        requests.check_training_job(JobSpec(request, spec.account_id, spec.region, spec.arn))
+        training_job = JobSpec(request, spec.account_id, spec.region, spec.arn)
+        requests.check_training_job(training_job)
+        availability.check(training_job.instances, spec.region)
 
 
 def _fits(job: TuningJob, sent: dict[str, Any]) -> bool:

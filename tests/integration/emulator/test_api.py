@@ -27,6 +27,11 @@ def _error(call: Any, **arguments: Any) -> dict[str, str]:
     return error
 
 
+def _listed(jobs: Jobs, **parameters: Any) -> list[dict[str, Any]]:
+    pages = jobs.sagemaker.get_paginator("list_training_jobs").paginate(**parameters)
+    return [summary for page in pages for summary in page["TrainingJobSummaries"]]
+
+
 def _post(endpoint_url: str, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
     """What a client that checks nothing sends."""
     request = urllib.request.Request(  # noqa: S310 - loopback
@@ -107,7 +112,7 @@ def test_bad_request_leaves_nothing_behind(jobs: Jobs, members: dict[str, Any], 
     error = _error(jobs.sagemaker.create_training_job, **request)
     assert error["Code"] == "ValidationException"
     assert told in error["Message"]
-    assert jobs.sagemaker.list_training_jobs(NameContains=jobs.prefix)["TrainingJobSummaries"] == []
+    assert _listed(jobs, NameContains=jobs.prefix) == []
 
 
 @pytest.mark.parametrize(
@@ -214,8 +219,7 @@ def test_list_filters_sorts_and_shows_the_secondary_status(jobs: Jobs) -> None:
     jobs.in_status(running, "Training")
 
     def _names(**filters: Any) -> list[str]:
-        listed = jobs.sagemaker.list_training_jobs(NameContains=jobs.prefix, **filters)
-        return [summary["TrainingJobName"] for summary in listed["TrainingJobSummaries"]]
+        return [job["TrainingJobName"] for job in _listed(jobs, NameContains=jobs.prefix, **filters)]
 
     assert _names() == [running, done]
     assert _names(SortOrder="Ascending") == [done, running]
@@ -230,7 +234,7 @@ def test_list_filters_sorts_and_shows_the_secondary_status(jobs: Jobs) -> None:
     assert _names(CreationTimeBefore=created - second) == []
     assert done in _names(LastModifiedTimeAfter=modified - second, LastModifiedTimeBefore=modified + second)
     assert done not in _names(LastModifiedTimeAfter=modified + second)
-    [summary] = jobs.sagemaker.list_training_jobs(NameContains=running)["TrainingJobSummaries"]
+    [summary] = _listed(jobs, NameContains=running)
     assert summary["SecondaryStatus"] == "Training"
     assert summary["LastModifiedTime"] >= summary["CreationTime"]
     assert "TrainingEndTime" not in summary
@@ -241,22 +245,18 @@ def test_list_filters_sorts_and_shows_the_secondary_status(jobs: Jobs) -> None:
 @pytest.mark.parametrize("sort_by", ["Name", "CreationTime", "Status"])
 def test_pages_hold_every_job_once(jobs: Jobs, order: str, sort_by: str) -> None:
     names = {jobs.submit("never-launched") for _ in range(7)}
-    pages = jobs.sagemaker.get_paginator("list_training_jobs").paginate(
-        NameContains=jobs.prefix, SortBy=sort_by, SortOrder=order, PaginationConfig={"PageSize": 3}
-    )
-    listed = [[summary["TrainingJobName"] for summary in page["TrainingJobSummaries"]] for page in pages]
-    assert [len(page) for page in listed] == [3, 3, 1]
-    assert {name for page in listed for name in page} == names
+    sort = {"SortBy": sort_by, "SortOrder": order, "PaginationConfig": {"PageSize": 3}}
+    listed = [job["TrainingJobName"] for job in _listed(jobs, NameContains=jobs.prefix, **sort)]
+    assert len(listed) == 7
+    assert set(listed) == names
 
 
 def test_page_goes_on_where_the_last_one_ended_though_jobs_were_added(jobs: Jobs) -> None:
     first, second = jobs.submit("never-launched"), jobs.submit("never-launched")
-    page = jobs.sagemaker.list_training_jobs(NameContains=jobs.prefix, MaxResults=1)
+    page = jobs.sagemaker.list_training_jobs(MaxResults=1)
     assert page["TrainingJobSummaries"][0]["TrainingJobName"] == second
     jobs.submit("never-launched")
-    page = jobs.sagemaker.list_training_jobs(
-        NameContains=jobs.prefix, MaxResults=1, NextToken=page["NextToken"]
-    )
+    page = jobs.sagemaker.list_training_jobs(MaxResults=1, NextToken=page["NextToken"])
     assert page["TrainingJobSummaries"][0]["TrainingJobName"] == first
 
 

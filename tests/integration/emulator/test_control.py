@@ -90,6 +90,46 @@ def test_jobs_are_shown_with_their_timelines_and_without_secrets(jobs: Jobs) -> 
     assert "hunter2" not in json.dumps(answer)
 
 
+def test_region_has_what_it_is_said_to_have(jobs: Jobs) -> None:
+    emulator = jobs.emulator
+    resources = {"InstanceType": "ml.p5.48xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    request = jobs.request("never-launched", ResourceConfig=resources)
+    pricing = emulator.client("pricing")
+
+    def _prices() -> int:
+        terms = {"instanceName": "ml.p5.48xlarge", "regionCode": "us-east-1"}
+        filters = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in terms.items()]
+        return len(pricing.get_products(ServiceCode="AmazonSageMaker", Filters=filters)["PriceList"])
+
+    emulator.set_availability("ml.p5.*", available=False)
+    try:
+        with pytest.raises(jobs.sagemaker.exceptions.ResourceLimitExceeded) as caught:
+            jobs.sagemaker.create_training_job(**request)
+        assert caught.value.response["Error"]["Message"] == (
+            "The requested resource training-job/ml.p5.48xlarge is not available in this region"
+        )
+        assert _prices() == 0
+        entry = {"instance_type": "ml.p5.*", "region": "us-east-1", "available": False}
+        assert entry in _ask(emulator, "/market/availability")[1]
+    finally:
+        emulator.set_availability("ml.p5.*", available=None)
+    jobs.sagemaker.create_training_job(**request)
+    assert _prices() == 1
+    status, answer = _ask(emulator, "/market/availability", b'{"instance_type": "ml.p5.*"}')
+    assert (status, "available: Field required" in answer["error"]) == (400, True)
+
+
+def test_region_lacks_what_it_is_known_to_lack(jobs: Jobs) -> None:
+    resources = {"InstanceType": "ml.p2.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    request = jobs.request("never-launched", ResourceConfig=resources)
+    california = jobs.emulator.client("sagemaker", region_name="us-west-1")
+    with pytest.raises(
+        california.exceptions.ResourceLimitExceeded, match=r"training-job/ml\.p2\.xlarge is not"
+    ):
+        california.create_training_job(**request)
+    jobs.sagemaker.create_training_job(**request)
+
+
 def test_health_tells_the_emulated_time(emulator: SageMakerEmulator) -> None:
     status, answer = _ask(emulator, "/health")
     assert (status, answer["status"], answer["speed"]) == (200, "ok", 60.0)

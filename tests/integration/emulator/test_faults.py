@@ -165,6 +165,51 @@ def test_description_lags_behind_the_creation(emulator: SageMakerEmulator, jobs:
     assert jobs.describe(name)["SecondaryStatus"] == "Starting"
 
 
+def test_lists_are_cut_first_unless_told_otherwise_and_the_server_s_way_comes_back(
+    emulator: SageMakerEmulator, jobs: Any
+) -> None:
+    first, *_ = (jobs.submit() for _ in range(3))
+
+    def _pages(**parameters: Any) -> list[list[str]]:
+        pages = jobs.sagemaker.get_paginator("list_training_jobs").paginate(**parameters)
+        return [[job["TrainingJobName"] for job in page["TrainingJobSummaries"]] for page in pages]
+
+    only_first = {"NameContains": first, "MaxResults": 1}
+    whole = _pages(MaxResults=1)
+    assert _pages(**only_first) == [[name] if name == first else [] for [name] in whole]
+    emulator.set_faults(list="filter-first")
+    assert _pages(**only_first) == [[first]]
+    emulator.set_faults()
+    assert len(_pages(**only_first)) == len(whole)
+
+
+def test_liberties_come_and_go_over_the_control_api(emulator: SageMakerEmulator, jobs: Any) -> None:
+    emulator.set_faults(
+        tags_lag_seconds=3600, bare_summaries=True, pending=True, stopping_in_status_only=True
+    )
+    name = jobs.submit()
+    arn = jobs.describe(name)["TrainingJobArn"]
+    assert jobs.describe(name)["SecondaryStatus"] == "Pending"
+    assert jobs.sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
+    [summary] = jobs.sagemaker.list_training_jobs(MaxResults=1)["TrainingJobSummaries"]
+    assert (summary["TrainingJobName"], summary.get("SecondaryStatus")) == (name, None)
+    jobs.sagemaker.stop_training_job(TrainingJobName=name)
+    stopping = jobs.describe(name)
+    assert (stopping["TrainingJobStatus"], stopping["SecondaryStatus"]) == ("Stopping", "Pending")
+    emulator.set_faults(denied_seconds=3600)
+    assert _code(lambda: jobs.describe(name)) == "AccessDeniedException"
+    emulator.set_faults()
+    assert jobs.describe(jobs.submit())["SecondaryStatus"] == "Starting"
+    assert len(jobs.sagemaker.list_tags(ResourceArn=arn)["Tags"]) == 1
+
+
+def test_liberty_that_there_is_not_is_refused(emulator: SageMakerEmulator) -> None:
+    with pytest.raises(EmulatorError, match="list: Input should be 'cut-first' or 'filter-first'"):
+        emulator.set_faults(list="sorted")
+    with pytest.raises(EmulatorError, match="sleepy: Extra inputs are not permitted"):
+        emulator.set_faults(sleepy=True)
+
+
 @pytest.mark.parametrize(
     ("rule", "told"),
     [

@@ -41,9 +41,12 @@ def test_emulator_answers_as_the_table_says(service: Service, table: str, entry:
 
 def test_nothing_is_left_behind(emulator: SageMakerEmulator) -> None:
     sagemaker = emulator.client("sagemaker")
-    assert sagemaker.list_training_jobs(NameContains="parity")["TrainingJobSummaries"] == []
-    tuning_jobs = sagemaker.list_hyper_parameter_tuning_jobs(NameContains="parity")
-    assert tuning_jobs["HyperParameterTuningJobSummaries"] == []
+    for operation, summaries in (
+        ("list_training_jobs", "TrainingJobSummaries"),
+        ("list_hyper_parameter_tuning_jobs", "HyperParameterTuningJobSummaries"),
+    ):
+        pages = sagemaker.get_paginator(operation).paginate(NameContains="parity")
+        assert [summary for page in pages for summary in page[summaries]] == []
 
 
 def test_recording_in_another_account_asks_for_its_own_names_and_writes_them_down_nowhere() -> None:

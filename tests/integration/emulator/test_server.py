@@ -169,6 +169,24 @@ def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
             raise AssertionError("it started")
 
 
+def test_server_filters_lists_first_and_regions_lack_what_its_market_file_says(tmp_path: Path) -> None:
+    market = tmp_path / "market.json"
+    market.write_text('{"unavailable": [{"instance_type": "ml.g5.*", "region": "eu-*"}]}')
+    with SageMakerEmulator(list="filter-first", market=market, lifecycle="never-launched") as emulator:
+        emulator.client("s3").create_bucket(Bucket=BUCKET)
+        jobs = Jobs(emulator, "some")
+        first, _ = jobs.submit(), jobs.submit()
+        page = jobs.sagemaker.list_training_jobs(NameContains=first, MaxResults=1)
+        assert [job["TrainingJobName"] for job in page["TrainingJobSummaries"]] == [first]
+        assert "NextToken" not in page
+        resources = {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}
+        request = jobs.request(ResourceConfig=resources)
+        ireland = emulator.client("sagemaker", region_name="eu-west-1")
+        with pytest.raises(ireland.exceptions.ResourceLimitExceeded, match="is not available in this region"):
+            ireland.create_training_job(**request)
+        jobs.sagemaker.create_training_job(**request)
+
+
 def test_taken_port_is_told(emulator: SageMakerEmulator) -> None:
     port = int(emulator.endpoint_url.rpartition(":")[2])
     with pytest.raises(EmulatorError, match="did not start"), SageMakerEmulator(port=port):

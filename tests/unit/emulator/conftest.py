@@ -113,6 +113,36 @@ def request_of() -> Callable[..., dict[str, Any]]:
     return _request
 
 
+def tuning_request_of(
+    training: dict[str, Any], name: str = "tune", *, jobs: int = 1, tags: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    """A CreateHyperParameterTuningJob request over a CreateTrainingJob request, all training jobs at the same time."""
+    algorithm = {
+        **training["AlgorithmSpecification"],
+        "MetricDefinitions": [{"Name": "error", "Regex": "error=(.*)"}],
+    }
+    return {
+        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Random",
+            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "error"},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": jobs, "MaxParallelTrainingJobs": jobs},
+            "ParameterRanges": {
+                "ContinuousParameterRanges": [{"Name": "x", "MinValue": "0", "MaxValue": "1"}]
+            },
+        },
+        "TrainingJobDefinition": {
+            **{
+                member: value
+                for member, value in training.items()
+                if member not in ("TrainingJobName", "Tags")
+            },
+            "AlgorithmSpecification": algorithm,
+        },
+        "Tags": tags or [],
+    }
+
+
 @pytest.fixture
 def market_settings() -> MarketSettings:
     """The market of the world; a test module has its own by overriding this."""

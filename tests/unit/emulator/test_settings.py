@@ -21,6 +21,7 @@ from airflow_spot_provider.emulator.settings import Settings
         ({"lifecycle": "trace"}, "lifecycle trace needs a market file"),
         ({"clock": "sundial"}, "clock is 'sundial'; it takes running or stepped"),
         ({"clock": "stepped", "speed": 60}, "nothing to a stepped clock"),
+        ({"list": "filtered"}, "list is 'filtered'; it takes cut-first or filter-first"),
         ({"grace_seconds": -1}, "grace_seconds is -1"),
         ({"start": datetime(2026, 1, 1)}, "give it with a time zone"),  # noqa: DTZ001 - that is what is wrong
     ],

@@ -12,6 +12,7 @@ import pytest
 from airflow_spot_provider.emulator.clock import SteppedClock
 from airflow_spot_provider.emulator.instances.instance import Listener
 from airflow_spot_provider.emulator.instances.simulated import SimulatedInstance
+from airflow_spot_provider.emulator.jobs.liberties import Liberties
 from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
 from airflow_spot_provider.emulator.jobs.training_job import TrainingJob
 from airflow_spot_provider.emulator.jobs.world import World
@@ -97,9 +98,19 @@ def clock() -> SteppedClock:
 
 
 @pytest.fixture
-def stage(world: World, storage: Any, request_of: Callable[..., dict[str, Any]]) -> Callable[..., Stage]:
+def liberties() -> list[Liberties]:
+    """Those that SageMaker takes, as the only entry."""
+    return [Liberties()]
+
+
+@pytest.fixture
+def stage(
+    world: World, storage: Any, request_of: Callable[..., dict[str, Any]], liberties: list[Liberties]
+) -> Callable[..., Stage]:
+    own = replace(world, liberties=lambda: liberties[0])
+
     def _stage(lifecycle: str, **members: Any) -> Stage:
-        return Stage(world, storage, request_of(**{"StoppingCondition": LIMITS, **members}), lifecycle)
+        return Stage(own, storage, request_of(**{"StoppingCondition": LIMITS, **members}), lifecycle)
 
     return _stage
 
@@ -189,6 +200,20 @@ def test_max_wait_ends_a_script_that_never_ends_after_its_real_seconds(stage: Ca
     endless.after(200_000)
     assert endless.statuses == [*STARTED, "Stopping", "MaxWaitTimeExceeded"]
     assert endless.began("Stopping") == 100 * MINUTE
+
+
+def test_script_that_ends_while_its_job_is_stopping_in_its_status_only_completes_nothing(
+    stage: Callable[..., Stage], liberties: list[Liberties]
+) -> None:
+    liberties[:] = [Liberties(stopping_in_status_only=True)]
+    stopped = stage("uninterrupted")
+    stopped.after(100)
+    stopped.scripts[-1].ends()
+    assert stopped.job.stop()
+    stopped.after(0, Script.saves)
+    assert not stopped.job.interrupt()
+    stopped.after(10)
+    assert stopped.statuses == [*STARTED, "Uploading", "Stopped"]
 
 
 def test_job_that_waits_for_capacity_on_the_market_waits_no_longer_for_having_a_script(

@@ -82,6 +82,8 @@ def test_first_pool_that_fits_says_where_capacity_comes_from(tmp_path: Path) -> 
         ({"zones": ["us-east-1a"]}, "zones.0"),
         ({"pools": [{"trace": "nothing.json"}]}, "nothing.json cannot be read"),
         ({"quotas": {"x": -1}}, "quotas.x"),
+        ({"unavailable": [{"region": "eu-*"}]}, "unavailable.0.instance_type: Field required"),
+        ({"unavailable": {"ml.p5.*": "eu-*"}}, "unavailable"),
         ({"on_demand": [{"instance_type": "ml.m5.large"}]}, "on_demand.0.capacity: Field required"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_spot_provider.emulator.market.availability import Availability, Lack
 from airflow_spot_provider.emulator.services.catalog import default_catalog
 from airflow_spot_provider.emulator.services.pricing import PricingAPI
 
@@ -55,6 +56,17 @@ def test_filters_of_every_type_are_known(call: Any, kind: str, value: str, count
     filters = [*_filters(regionCode="us-east-1"), {"Type": kind, "Field": "InstanceName", "Value": value}]
     found = call.all("GetProducts", "PriceList", ServiceCode="AmazonSageMaker", Filters=filters)
     assert len(found) == count
+
+
+def test_there_is_no_price_where_the_region_does_not_have_the_instance_type(
+    caller_of: Callable[..., Any],
+) -> None:
+    availability = Availability([Lack("ml.p2.*", "us-west-1")])
+    call = caller_of("pricing", PricingAPI(default_catalog(), availability).operations)
+    assert _products(call, instanceName="ml.p2.xlarge", regionCode="us-west-1") == []
+    assert len(_products(call, instanceName="ml.p2.xlarge", regionCode="us-west-2")) == 1
+    availability.set("ml.p2.xlarge", "us-*", available=True)
+    assert len(_products(call, instanceName="ml.p2.xlarge", regionCode="us-west-1")) == 1
 
 
 def test_field_that_no_product_has_matches_none(call: Any) -> None:

@@ -11,6 +11,7 @@ from moto.core.exceptions import ServiceException
 from moto.sagemaker.models import sagemaker_backends
 
 from airflow_spot_provider.emulator.clock import SteppedClock
+from airflow_spot_provider.emulator.jobs.liberties import Liberties
 from airflow_spot_provider.emulator.jobs.lifecycles import lifecycle_named
 from airflow_spot_provider.emulator.jobs.plans import Plans
 from airflow_spot_provider.emulator.jobs.registry import Registry
@@ -32,12 +33,12 @@ def quotas() -> Quotas:
 def call(world: World, quotas: Quotas) -> Iterator[Callable[..., dict[str, Any]]]:
     """Calls an operation; keyword arguments are its parameters."""
     registry = Registry(world, Plans(lifecycle_named("uninterrupted")), quotas)
-    lag = {"seconds": 0.0}
-    operations = TrainingAPI(registry, lambda: lag["seconds"]).operations
+    liberties: dict[str, Any] = {}
+    operations = TrainingAPI(registry, lambda: Liberties(**liberties)).operations
 
     def _call(operation: str, *, account_id: str = ACCOUNT, region: str = REGION, **parameters: Any) -> Any:
-        if operation == "lag":
-            return lag.update(parameters)
+        if operation == "liberties":
+            return liberties.update(parameters)
         return operations[operation](Call(operation, parameters, account_id, region))
 
     yield _call
@@ -110,7 +111,7 @@ def test_quota_that_would_be_passed_refuses_the_job_until_there_is_room(
 
 
 def test_description_lags_behind_when_asked_to(call: Any, request_of: Make, clock: SteppedClock) -> None:
-    call("lag", seconds=10.0)
+    call("liberties", lag_seconds=10.0)
     call("CreateTrainingJob", **request_of())
     assert _code(lambda: call("DescribeTrainingJob", TrainingJobName="job")) == "ValidationException"
     assert call("ListTrainingJobs")["TrainingJobSummaries"] == []
@@ -118,7 +119,7 @@ def test_description_lags_behind_when_asked_to(call: Any, request_of: Make, cloc
     lagging = call("DescribeTrainingJob", TrainingJobName="job")
     assert lagging["SecondaryStatus"] == "Starting"
     assert "EndTime" not in lagging["SecondaryStatusTransitions"][-1]
-    call("lag", seconds=0.0)
+    call("liberties", lag_seconds=0.0)
     assert call("DescribeTrainingJob", TrainingJobName="job")["SecondaryStatus"] == "Downloading"
 
 
