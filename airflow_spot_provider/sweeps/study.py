@@ -55,7 +55,7 @@ def create_study(settings: SweepSettings) -> optuna.Study:
     _pruner(settings.pruner)
     study = optuna.create_study(
         study_name=settings.study,
-        storage=storage_of(settings),
+        storage=storage_of(settings.storage),
         directions=_directions(settings),
         sampler=optuna.samplers.RandomSampler(seed=settings.seed),
         load_if_exists=True,
@@ -88,30 +88,31 @@ def open_study(settings: SweepSettings, *, seed: int | None = None) -> optuna.St
     """
     return optuna.load_study(
         study_name=settings.study,
-        storage=storage_of(settings),
+        storage=storage_of(settings.storage),
         sampler=optuna.samplers.RandomSampler() if seed is None else _sampler(settings, seed),
         pruner=_pruner(settings.pruner),
     )
 
 
-def storage_of(settings: SweepSettings) -> optuna.storages.BaseStorage:
-    """The storage of a study: one for each database and process, with one pool of connections.
+def storage_of(storage: str) -> optuna.storages.BaseStorage:
+    """The storage of studies: one for each database and process, with one pool of connections.
 
     It is there as long as somebody holds a study in it, or itself, and then closes its connections. Optuna's cache in front of it
     reads finished trials once.
 
+    :param storage: its URL, or the id of an Airflow connection to a database.
     :raises InvalidSpotRequest: the connection is not one to a database.
     """
-    url = url_of(settings.storage)
+    url = url_of(storage)
     with _making:
-        storage = _storages.get(url)
-        if storage is None:
+        shared = _storages.get(url)
+        if shared is None:
             # A connection that idled between two epochs may have been closed at the other end.
             database = optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-            storage = optuna.storages.get_storage(database)
-            weakref.finalize(storage, database.engine.dispose)
-            _storages[url] = storage
-    return storage
+            shared = optuna.storages.get_storage(database)
+            weakref.finalize(shared, database.engine.dispose)
+            _storages[url] = shared
+    return shared
 
 
 def distributions_of(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:

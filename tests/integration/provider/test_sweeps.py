@@ -572,17 +572,29 @@ def test_regex_that_takes_for_ever_leaves_the_trial_to_train_to_its_end(
     assert _told(settings) == {}
 
 
-def test_all_who_ask_a_study_in_a_process_share_one_storage_until_the_last_of_them_has_gone(
-    storage: str, unique: str
-) -> None:
-    made: list[Engine] = []
+@pytest.fixture
+def connections() -> Iterator[tuple[list[Any], list[Any]]]:
+    """The connections to databases that this process made, and those that it closed."""
+    made: list[Any] = []
+    closed: list[Any] = []
 
     def _made(connection: Any, _record: Any) -> None:
         made.append(connection)
 
-    closed: list[Any] = []
+    def _closed(connection: Any, _record: Any) -> None:
+        closed.append(connection)
+
     event.listen(Engine, "connect", _made)
-    event.listen(Engine, "close", lambda connection, _record: closed.append(connection))
+    event.listen(Engine, "close", _closed)
+    yield made, closed
+    event.remove(Engine, "connect", _made)
+    event.remove(Engine, "close", _closed)
+
+
+def test_all_who_ask_a_study_in_a_process_share_one_storage_until_the_last_of_them_has_gone(
+    storage: str, unique: str, connections: tuple[list[Any], list[Any]]
+) -> None:
+    made, closed = connections
     settings = _settings(unique, storage, prune="median")
     study = create_study(settings)
     first, second = Trials(settings, "run", 0), Trials(settings, "run", 1)
@@ -590,15 +602,13 @@ def test_all_who_ask_a_study_in_a_process_share_one_storage_until_the_last_of_th
     assert trial is not None
     second.next(SweepBudget(trials=4))
     first.report(trial.number, [(0, 1.0)])
-    event.remove(Engine, "connect", _made)
 
-    assert first._study._storage is second._study._storage is study._storage
+    assert first._study._storage is second._study._storage is study._storage is storage_of(storage)
     assert len(made) == 2, "the pool's, and the one with which Optuna looks at the schema's version"
     assert made[0] not in closed
     del study, first, second
     gc.collect()
-    assert closed
-    assert storage_of(settings) is not None
+    assert made[0] in closed
 
 
 def test_trial_that_is_half_claimed_by_a_version_before_is_nobodys(settings: SweepSettings) -> None:
