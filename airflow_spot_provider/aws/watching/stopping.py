@@ -187,7 +187,8 @@ class Stopper:
             )
         else:
             if is_stopping:
-                log.info("Stopping %s, which nobody waits for any more.", stop.job_name)
+                why = "nobody waits for it any more" if stop.is_kill else "its task has given it up"
+                log.info("Stopping %s: %s.", stop.job_name, why)
             else:
                 log.info("%s is not stopped: it has ended, or a later try has taken it over.", stop.job_name)
         self._certain.pop(stop.job_name, None)
