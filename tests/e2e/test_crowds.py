@@ -17,7 +17,7 @@ from airflow_spot_provider.demo.local_airflow import SEPARATE, LocalAirflow
 from airflow_spot_provider.demo.processes import end_session, free_ports
 from airflow_spot_provider.emulator import SageMakerEmulator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.crowd]
+pytestmark = [pytest.mark.e2e, pytest.mark.crowd, pytest.mark.timeout(1_500)]
 
 CROWD = int(os.environ.get("CROWD", "40"))
 BUCKET = "crowd"
