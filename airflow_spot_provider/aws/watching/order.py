@@ -31,6 +31,10 @@ class ListOrder:
         """Begin another listing. What the one before has shown is the best guess as far as this one has not come."""
         self._read = self._fruitless = 0
 
+    def expect_elsewhere(self) -> None:
+        """Those looked for have turned out to be older than they were taken for: pages that did not show them tell nothing."""
+        self._fruitless = 0
+
     def page(self, created: Collection[float], *, found: bool, expected: bool) -> None:
         """Take in the next page.
 
