@@ -8,23 +8,28 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.watching import report
+from benchmarks.watching import accounts_table, report
 from benchmarks.watching.fake import FakeSageMaker
 from benchmarks.watching.figures import Results
 from benchmarks.watching.measure import INTERVAL_SECONDS, Plan, run
+from benchmarks.watching.plans import (
+    HEADLINE,
+    PARTS,
+    SHORT_SECONDS,
+    STEADY_SECONDS,
+    SUBJECTS,
+    part_of,
+    plans,
+    quick,
+)
 
 BUILD = Path("build")
 RESULT = BUILD / "bench.json"
 TRIGGERER_RESULT = BUILD / "bench-triggerer.json"
-LATENCY_SECONDS = 0.02
-HEADLINE = 1_000
-STEADY_SECONDS = 30.0
-SHORT_SECONDS = 15.0
-_SUBJECTS = ("stock", "ours", "nothing", "push")
 
 
 def _arguments() -> argparse.Namespace:
@@ -41,72 +46,59 @@ def _arguments() -> argparse.Namespace:
     extent.add_argument(
         "--report", action="store_true", help=f"measure nothing: write {report.PAGE} from {RESULT}"
     )
-    parser.add_argument(
-        "--subjects", type=_names, help=f"only these, with commas between: {', '.join(_SUBJECTS)}"
-    )
+    parser.add_argument("--subjects", type=_some_of(SUBJECTS), help=_only(SUBJECTS))
+    parser.add_argument("--parts", type=_some_of(PARTS), help=_only(PARTS))
     parser.add_argument("--sizes", type=_numbers, help="only these numbers of jobs, with commas between")
     parser.add_argument("--rounds", type=int, default=3, help=f"of {HEADLINE:,} jobs (default: 3)")
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help=f"keep what {RESULT} has of other subjects, sizes and cases; needed to measure in several runs",
+    )
     return parser.parse_args()
 
 
-def _names(text: str) -> list[str]:
-    if unknown := set(text.split(",")) - set(_SUBJECTS):
-        raise argparse.ArgumentTypeError(f"{sorted(unknown)} are none of {', '.join(_SUBJECTS)}.")
-    return text.split(",")
+def _only(names: Sequence[str]) -> str:
+    return f"only these, with commas between: {', '.join(names)}"
+
+
+def _some_of(names: Sequence[str]) -> Callable[[str], list[str]]:
+    def _parse(text: str) -> list[str]:
+        if unknown := set(text.split(",")) - set(names):
+            raise argparse.ArgumentTypeError(f"{sorted(unknown)} are none of {', '.join(names)}.")
+        return text.split(",")
+
+    return _parse
 
 
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
-def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
-    """All rounds in their order: the subjects of one size take turns."""
-    if arguments.quick:
-        for subject in ("stock", "ours", "nothing"):
-            yield _plan(subject, 50, seconds=5.0)
-        return
-    rounds = arguments.rounds
-    for turn in range(rounds):
-        for jobs in (HEADLINE, 100, 5_000, 10_000):
-            if jobs != HEADLINE and turn and not arguments.full:
-                continue
-            seconds = STEADY_SECONDS if jobs == HEADLINE or arguments.full else SHORT_SECONDS
-            yield from (
-                _plan(name, jobs, seconds)
-                for name in _SUBJECTS
-                if _is_measured(name, jobs, full=arguments.full)
-            )
-        if not turn or arguments.full:
-            for subject in ("stock", "ours"):
-                yield Plan(subject, 200, 5.0, 60.0, completions=200, requests_per_second=10)
-
-
-def _is_measured(subject: str, jobs: int, *, full: bool) -> bool:
-    if subject == "stock":
-        return jobs <= HEADLINE or (full and jobs == 5_000)
-    return subject != "push" or jobs == HEADLINE
-
-
-def _plan(subject: str, jobs: int, seconds: float) -> Plan:
-    patience = 300.0 if subject != "stock" or jobs <= HEADLINE else 1_800.0
-    return Plan(
-        subject, jobs, seconds, seconds, 0 if subject == "nothing" else 100, patience_seconds=patience
-    )
+def _chosen(arguments: argparse.Namespace) -> list[Plan]:
+    every = quick() if arguments.quick else plans(arguments.rounds, full=arguments.full)
+    return [
+        plan
+        for plan in every
+        if plan.subject in (arguments.subjects or SUBJECTS)
+        and plan.jobs in (arguments.sizes or [plan.jobs])
+        and part_of(plan) in (arguments.parts or PARTS)
+    ]
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """Run all rounds, and write their figures down after each."""
-    plans = [
-        plan
-        for plan in _plans(arguments)
-        if plan.subject in (arguments.subjects or _SUBJECTS) and plan.jobs in (arguments.sizes or [plan.jobs])
-    ]
+    """Run the rounds, and write their figures down after each."""
+    chosen = _chosen(arguments)
+    again = {(plan.subject, plan.jobs, plan.case) for plan in chosen}
     rounds: list[dict[str, Any]] = []
+    if arguments.add and RESULT.exists():
+        before = json.loads(RESULT.read_text())["rounds"]
+        rounds += [one for one in before if (one["subject"], one["jobs"], one["case"]) not in again]
     result = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": report.machine(),
         "interval_seconds": INTERVAL_SECONDS,
-        "latency_seconds": LATENCY_SECONDS,
+        "latency_seconds": Plan.latency_seconds,
         "steady_seconds": STEADY_SECONDS,
         "short_seconds": SHORT_SECONDS,
         "rounds": rounds,
@@ -114,14 +106,17 @@ def measure(arguments: argparse.Namespace) -> None:
     BUILD.mkdir(exist_ok=True)
     home = BUILD / "bench-airflow"
     os.environ["AIRFLOW_HOME"] = str(home.resolve())
-    with FakeSageMaker(LATENCY_SECONDS) as fake:
-        for number, plan in enumerate(plans):
-            print(
-                f"{number + 1}/{len(plans)}: {plan.jobs:,} jobs, {plan.subject}", file=sys.stderr, flush=True
-            )
+    with FakeSageMaker() as fake:
+        for number, plan in enumerate(chosen):
+            what = f"{plan.jobs:,} jobs, {plan.subject}" + (f" ({plan.case})" if plan.case else "")
+            print(f"{number + 1}/{len(chosen)}: {what}", file=sys.stderr, flush=True)
             log = BUILD / f"bench-{plan.subject}.log"
             rounds.append(run(plan, fake, seed=number, log=log))
             RESULT.write_text(json.dumps(result, indent=1))
+
+
+def _chose_all(arguments: argparse.Namespace) -> bool:
+    return not (arguments.quick or arguments.subjects or arguments.parts or arguments.sizes)
 
 
 def main() -> None:
@@ -132,8 +127,9 @@ def main() -> None:
     if not arguments.report:
         measure(arguments)
     result = json.loads(RESULT.read_text())
-    print(report.table(Results(result["rounds"]).rows()))
-    if arguments.report or not (arguments.quick or arguments.subjects or arguments.sizes):
+    results = Results(result["rounds"])
+    print(report.table(results.rows()), "Large accounts:", accounts_table.table(results), sep="\n\n")
+    if arguments.report or _chose_all(arguments):
         triggerer = json.loads(TRIGGERER_RESULT.read_text()) if TRIGGERER_RESULT.exists() else None
         report.write(result, triggerer)
         print(f"\nWritten: {report.PAGE}, {report.PLOT}, {RESULT}")

@@ -10,24 +10,21 @@ import resource
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.watching.account import Setting
 from benchmarks.watching.events import QUEUE
 
 
 class FakeSageMaker:
-    """Start the endpoint in a process of its own, and end it with the block.
-
-    :param latency: seconds that each answer takes.
-    """
-
-    def __init__(self, latency: float = 0.02) -> None:
-        self._command = [sys.executable, "-m", "benchmarks.watching.endpoint", f"--latency={latency}"]
+    """Start the endpoint in a process of its own, and end it with the block."""
 
     def __enter__(self) -> Self:
         allow_many_sockets()
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "benchmarks.watching.endpoint"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.strip().isdigit():
@@ -76,20 +73,20 @@ class FakeSageMaker:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def set_jobs(self, names: list[str], secondary_status: str = "Training") -> None:
+    def set_account(self, setting: Setting) -> None:
         """Start anew with these jobs, no throttle and nothing seen."""
-        self._ask("PUT", "jobs", {"names": names, "secondary_status": secondary_status})
+        self._ask("PUT", "account", asdict(setting))
 
     def set_rate(self, requests_per_second: float | None) -> None:
         """Refuse what is more than that, over all operations; None for no limit."""
         self._ask("PUT", "rate", {"requests_per_second": requests_per_second})
 
     def complete(self, after_seconds: dict[str, float]) -> None:
-        """Complete each of these jobs so many seconds from now."""
+        """Complete each of these jobs so many seconds from now; one that does not train yet begins a moment before."""
         self._ask("POST", "completions", after_seconds)
 
     def sightings(self) -> dict[str, Any]:
-        """``seen``: jobs that an answer has named; ``last``: when the last was named first; ``calls`` by operation."""
+        """``seen``: watched jobs that an answer has named; ``last``: when the last was named first; ``calls`` by operation."""
         return self._ask("GET", "sightings")
 
     def record(self) -> dict[str, Any]:

@@ -15,11 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.watching.account import Setting
 from benchmarks.watching.fake import FakeSageMaker
 
 INTERVAL_SECONDS = 5
+YOUNG_SECONDS = 10.0
+"""Two intervals of the time for which new jobs are looked at quickly."""
 SETTLING_SECONDS = 30
-"""Longer than the time for which what was modified just before is asked for once more."""
+"""Longer than new jobs are looked at quickly, at the usual interval."""
 COMPLETIONS = 100
 
 
@@ -29,40 +32,70 @@ class Plan:
 
     :param subject: ``stock``, ``ours``, ``nothing`` or ``push``.
     :param jobs: how many wait.
+    :param case: what tells its figures apart from those of the same subject and size in other circumstances; empty for the usual ones.
+    :param interval_seconds: how often the triggers look.
     :param steady_seconds: how long nothing changes while CPU, calls and stalls are measured.
     :param changing_seconds: over how long jobs complete at random moments.
     :param completions: how many complete; 0 for none (the trigger that does nothing would not notice).
     :param requests_per_second: throttle from when all jobs have been seen on; None for no throttle.
     :param patience_seconds: how long to wait until all are seen before the round goes on without the rest.
+    :param latency_seconds: what each call takes.
+    :param others: how many jobs of other people's run in the same account.
+    :param old: how many jobs ended in it long ago.
+    :param young: the jobs were created a moment ago; calls are counted while they are new, too.
+    :param filters_first: whether lists are filtered before their pages are cut.
     """
 
     subject: str
     jobs: int
+    case: str = ""
+    interval_seconds: int = INTERVAL_SECONDS
     steady_seconds: float = 30.0
     changing_seconds: float = 30.0
     completions: int = COMPLETIONS
     requests_per_second: float | None = None
     patience_seconds: float = 300.0
+    latency_seconds: float = 0.02
+    others: int = 0
+    old: int = 0
+    young: bool = False
+    filters_first: bool = False
+
+    def setting(self, names: list[str], seed: int) -> Setting:
+        """The account that it takes."""
+        return Setting(
+            tuple(names),
+            others=self.others,
+            old=self.old,
+            young=self.young,
+            filters_first=self.filters_first,
+            latency_seconds=self.latency_seconds,
+            seed=seed,
+        )
 
 
 class _Process:
     """The measured process, and its answers.
 
     :param fake: what it takes for AWS.
-    :param subject: whose triggers run in it.
+    :param plan: whose triggers run in it, and how often they look.
     :param names: the jobs that they wait for.
     :param log: file that gets what Airflow logs in it.
     """
 
-    def __init__(self, fake: FakeSageMaker, subject: str, names: list[str], log: Path) -> None:
+    def __init__(self, fake: FakeSageMaker, plan: Plan, names: list[str], log: Path) -> None:
         self._names = names
         self._log = log.open("w")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.watching.waiting", subject],
+            [
+                sys.executable,
+                *("-m", "benchmarks.watching.waiting"),
+                *(plan.subject, str(plan.interval_seconds)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=fake.environment(push=subject == "push"),
+            env=fake.environment(push=plan.subject == "push"),
             text=True,
         )
         assert self._process.stdin is not None
@@ -82,9 +115,9 @@ class _Process:
         self._answers.close()
         self._log.close()
 
-    def ready(self) -> dict[str, Any]:
+    def ready(self) -> None:
         """Hand over the names; answered when everything is imported."""
-        return self.ask(json.dumps(self._names))
+        self.ask(json.dumps(self._names))
 
     def ask(self, command: str) -> dict[str, Any]:
         """Send a command, and wait for its answer."""
@@ -114,20 +147,23 @@ def run(plan: Plan, fake: FakeSageMaker, *, seed: int, log: Path) -> dict[str, A
 
     :param plan: what it does.
     :param fake: the endpoint; its jobs and counts are set anew.
-    :param seed: of which jobs complete when.
+    :param seed: of which jobs complete when, and of what happens to other people's.
     :param log: file for what the process logs.
     :return: the plan and the figures, with their unit in their name.
     :raises RuntimeError: the process ended.
     """
     names = [f"digits-{number:05d}-{seed:04x}" for number in range(plan.jobs)]
-    fake.set_jobs(names)
-    with _Process(fake, plan.subject, names, log) as process:
-        imported = process.ready()
+    with _Process(fake, plan, names, log) as process:
+        process.ready()
+        fake.set_account(plan.setting(names, seed))
+        imported = process.ask("mark")
         rss, pss = process.memory_kb()
         begun = process.ask("start")
         figures = _starting(plan, fake, process, imported, begun)
         if plan.requests_per_second is not None:
             fake.set_rate(plan.requests_per_second)
+        if plan.young:
+            figures["young_calls_per_interval"] = _calls_per_interval(plan, fake)
         time.sleep(SETTLING_SECONDS)
         figures |= _steady(plan, fake, process)
         steady_rss, steady_pss = process.memory_kb()
@@ -161,6 +197,14 @@ def _starting(
     }
 
 
+def _calls_per_interval(plan: Plan, fake: FakeSageMaker) -> float:
+    start, first = time.monotonic(), fake.sightings()["calls"]
+    time.sleep(YOUNG_SECONDS)
+    seconds = time.monotonic() - start
+    made = sum(fake.sightings()["calls"].values()) - sum(first.values())
+    return float(made * plan.interval_seconds / seconds)
+
+
 def _steady(plan: Plan, fake: FakeSageMaker, process: _Process) -> dict[str, Any]:
     calls = fake.sightings()["calls"]
     first = process.ask("mark")
@@ -175,7 +219,7 @@ def _steady(plan: Plan, fake: FakeSageMaker, process: _Process) -> dict[str, Any
         "steady_stall_seconds": last["stall_seconds"],
         "steady_cores": cpu / seconds,
         "steady_calls": made,
-        "calls_per_interval": sum(made.values()) * INTERVAL_SECONDS / seconds,
+        "calls_per_interval": sum(made.values()) * plan.interval_seconds / seconds,
     }
 
 
@@ -185,13 +229,13 @@ def _changing(
     chosen = chance.sample(names, min(plan.completions, plan.jobs))
     calls = fake.sightings()["calls"]
     fake.complete({name: chance.uniform(0, plan.changing_seconds) for name in chosen})
-    deadline = time.monotonic() + plan.changing_seconds + 60
+    deadline = time.monotonic() + plan.changing_seconds + 60 + 2 * plan.interval_seconds
     events: list[Any] = []
     while len(events) < len(chosen) and time.monotonic() < deadline:
         time.sleep(0.5)
         events = process.ask("events")["events"]
     # One interval more: an event that comes twice, or for a job that goes on, would come now.
-    time.sleep(INTERVAL_SECONDS)
+    time.sleep(plan.interval_seconds)
     events = process.ask("events")["events"]
     changed = fake.record()["changed"]
     delays = [at - changed[name] for name, at, _ in events if name in changed]

@@ -1,4 +1,4 @@
-"""What is compared: each subject builds the trigger of one waiting job."""
+"""What is compared: each subject builds the trigger of one waiting job, that looks at it so often."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
 
-INTERVAL_SECONDS = 5
-_DAY_OF_POLLS = 24 * 3_600 // INTERVAL_SECONDS
+_DAY_SECONDS = 24 * 3_600
 
 
 class IdleTrigger(BaseTrigger):
@@ -32,13 +31,13 @@ class IdleTrigger(BaseTrigger):
         yield TriggerEvent({"job_name": self.job_name})
 
 
-def _stock(job_name: str) -> BaseTrigger:
+def _stock(job_name: str, interval_seconds: int) -> BaseTrigger:
     """As SageMakerTrainingOperator builds it when it defers, with enough attempts to wait for a day."""
     trigger: BaseTrigger = SageMakerTrigger(
         job_name=job_name,
         job_type="Training",
-        waiter_delay=INTERVAL_SECONDS,
-        waiter_max_attempts=_DAY_OF_POLLS,
+        waiter_delay=interval_seconds,
+        waiter_max_attempts=_DAY_SECONDS // interval_seconds,
         aws_conn_id="aws_default",
         region_name="us-east-1",
         verify=None,
@@ -47,16 +46,16 @@ def _stock(job_name: str) -> BaseTrigger:
     return trigger
 
 
-def _ours(job_name: str) -> BaseTrigger:
+def _ours(job_name: str, interval_seconds: int) -> BaseTrigger:
     return SageMakerSpotTrainingTrigger(
-        job_name, aws_conn_id="aws_default", region_name="us-east-1", poll_interval=float(INTERVAL_SECONDS)
+        job_name, aws_conn_id="aws_default", region_name="us-east-1", poll_interval=float(interval_seconds)
     )
 
 
-SUBJECTS: dict[str, Callable[[str], BaseTrigger]] = {
+SUBJECTS: dict[str, Callable[[str, int], BaseTrigger]] = {
     "stock": _stock,
     "ours": _ours,
-    "nothing": IdleTrigger,
+    "nothing": lambda job_name, _interval_seconds: IdleTrigger(job_name),
     "push": _ours,
 }
 """By name; ``push`` is ours with a queue of events named in the connection."""

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from airflow_spot_provider.demo.processes import end_session, free_ports
+from benchmarks.watching.account import Setting
 from benchmarks.watching.fake import FakeSageMaker, allow_many_sockets
 
 BUILD = Path("build")
@@ -64,7 +65,7 @@ def _run(subject: str, jobs: int) -> dict[str, Any]:
     (home / "dags").mkdir(parents=True)
     (home / "dags" / "waiting.py").write_text(_DAG)
     with FakeSageMaker() as fake:
-        fake.set_jobs(_names(jobs))
+        fake.set_account(Setting(tuple(_names(jobs))))
         environment = {**fake.environment(), **_settings(home)}
         for command in (["db", "migrate"], ["dags", "reserialize"]):
             subprocess.run(
@@ -150,6 +151,7 @@ def _fill(subject: str, names: list[str]) -> None:
     from airflow.utils.types import DagRunTriggeredByType
     from sqlalchemy import select
 
+    from benchmarks.watching.measure import INTERVAL_SECONDS
     from benchmarks.watching.subjects import SUBJECTS
 
     for number in range(-(-len(names) // _TASKS)):
@@ -157,7 +159,7 @@ def _fill(subject: str, names: list[str]) -> None:
     with create_session() as session:
         instances = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == "waiting")).all()
         for name, instance in zip(names, instances, strict=False):
-            trigger = Trigger.from_object(SUBJECTS[subject](name))
+            trigger = Trigger.from_object(SUBJECTS[subject](name, INTERVAL_SECONDS))
             session.add(trigger)
             session.flush()
             instance.trigger_id, instance.state = trigger.id, "deferred"

@@ -3,7 +3,7 @@
 Airflow's own ``TriggerRunner`` (3.3) decodes, builds and runs the triggers, as it does in the subprocess of a triggerer;
 only the supervisor is missing, which would hand in the work and take the events.
 
-``python -m benchmarks.watching.waiting SUBJECT`` reads a JSON list of job names from standard input, then one command
+``python -m benchmarks.watching.waiting SUBJECT INTERVAL_SECONDS`` reads a JSON list of job names from standard input, then one command
 a line, and answers each with one line of JSON. ``start`` starts the triggers; ``mark`` tells the longest stall since the
 last mark and the CPU time; ``events`` tells which triggers have fired.
 """
@@ -78,12 +78,13 @@ class Waiting:
     """The triggers of many jobs in the running loop, as a triggerer runs them.
 
     :param subject: one of :data:`SUBJECTS`.
+    :param interval_seconds: how often they look.
     :param names: of the jobs to wait for.
     """
 
-    def __init__(self, subject: str, names: list[str]) -> None:
+    def __init__(self, subject: str, interval_seconds: int, names: list[str]) -> None:
         self._names = names
-        self._triggers = [SUBJECTS[subject](name).serialize() for name in names]
+        self._triggers = [SUBJECTS[subject](name, interval_seconds).serialize() for name in names]
         # What a triggerer reads from the database: written before anything is measured.
         self._kwargs = [Trigger.encrypt_kwargs(kwargs) for _, kwargs in self._triggers]
         self._runner = TriggerRunner()
@@ -163,7 +164,7 @@ async def _main() -> None:
         lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
     )
     names = json.loads(await commands.readline())
-    await Waiting(sys.argv[1], names).obey(commands, out)
+    await Waiting(sys.argv[1], int(sys.argv[2]), names).obey(commands, out)
     # The fake SageMaker's answer to ten thousand farewells is not of interest.
     os._exit(0)
 

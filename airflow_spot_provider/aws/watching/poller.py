@@ -33,8 +33,9 @@ from airflow_spot_provider.training.lifecycle import instant
 
 log = logging.getLogger(__name__)
 
-_GATHER = 0.05
-"""Seconds in which new jobs are gathered, so that one page shows many."""
+_GATHER, _GATHER_CROWD = 0.05, 0.2
+"""Seconds from one new job to the next, and the share of the interval in all (a second at most), for which a sweep waits for more of them:
+a crowd comes within moments, and a job that comes when the pages are half read is found by the next sweep only."""
 _GATHER_SHARE, _GATHER_AT_MOST = 0.1, 3.0
 """Of the interval, and in seconds: while new jobs keep coming, so much lies between two looks for them."""
 _AHEAD = 0.4
@@ -68,6 +69,8 @@ class Poller:
         self._wake = asyncio.Event()
         self._next_sweep = math.inf
         self._swept_at = -math.inf
+        self._crowd_since: float | None = None
+        self._gather_until = -math.inf
         self._news_at = 0.0
         self._events_arrive = False
         self._distrust_until = 0.0
@@ -82,6 +85,8 @@ class Poller:
         now = self._now()
         interval = subscription.poll_interval
         due = max(now + _GATHER, self._swept_at + min(_GATHER_SHARE * interval, _GATHER_AT_MOST))
+        self._crowd_since = now if self._crowd_since is None else self._crowd_since
+        self._gather_until = min(now + _GATHER, self._crowd_since + min(_GATHER_CROWD * interval, 1.0))
         job = self._jobs.setdefault(subscription.job_name, WatchedJob(due))
         job.join(subscription)
         self._look_by(job, due)
@@ -138,9 +143,9 @@ class Poller:
             self._look_sooner()
 
     async def _until_a_job_is_due(self) -> None:
-        while self._now() < self._next_sweep:
+        while self._now() < (begin := max(self._next_sweep, self._gather_until)):
             self._wake.clear()
-            when = None if math.isinf(self._next_sweep) else self._next_sweep
+            when = None if math.isinf(begin) else begin
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(when):
                     await self._wake.wait()
@@ -151,6 +156,7 @@ class Poller:
         """Find out how each job is that is due."""
         began = self._swept_at = self._now()
         self._next_sweep = math.inf
+        self._crowd_since = None
         due = {
             name: job
             for name, job in self._jobs.items()
