@@ -27,7 +27,9 @@ def test_waiter_and_paginators_see_an_interrupted_job_to_its_end(
 
     description = assert_interrupted_and_resumed(emulator, unique, epochs=12)
     names = [f"{unique}-{number}" for number in (4, 3, 2, 1, 0)]
-    assert told["pages"] == [names[0:2], names[2:4], [names[4], unique]]
+    # Pages are cut before they are filtered: what a page shows depends on whose jobs stand between, what they all show does not.
+    assert all(len(page) <= 2 for page in told["pages"])
+    assert [name for page in told["pages"] for name in page] == [*names, unique]
     assert told["lines"] == log_lines(emulator, unique)
     assert len(told["streams"]) == 2
     assert all(stream.startswith(f"{unique}/algo-1-") for stream in told["streams"])
