@@ -8,7 +8,7 @@ from benchmarks.watching.measure import Plan
 
 LATENCY_SECONDS = 0.2
 STEADY_SECONDS = 30.0
-CHANGING_SECONDS = 90.0
+CHANGING_SECONDS = 60.0
 COMPLETIONS = 200
 
 
