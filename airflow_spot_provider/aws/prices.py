@@ -61,7 +61,7 @@ class Prices:
     :param cache: where prices are kept.
     :param now: tells the time.
     :param asker: whose permission the price list is asked with: an Airflow connection.
-    :param deadline: seconds after which an answer is not waited for any more.
+    :param deadline: seconds after which an answer is not waited for any more; None takes :data:`DEADLINE_SECONDS`.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Prices:
         cache: PriceCache,
         now: Callable[[], datetime],
         asker: str = "",
-        deadline: float = DEADLINE_SECONDS,
+        deadline: float | None = None,
     ) -> None:
         self._region = region
         self._client = client
         self._cache = cache
         self._now = now
         self._asker = asker
-        self._deadline = deadline
+        self._deadline = DEADLINE_SECONDS if deadline is None else deadline
 
     def of(self, instance_type: str) -> Price | None:
         """What an instance of this type costs on demand; None if nobody can tell.

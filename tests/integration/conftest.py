@@ -21,6 +21,12 @@ def emulator() -> Iterator[SageMakerEmulator]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def patience_with_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer to make a client of the price list than a training's end waits for a price."""
+    monkeypatch.setattr("airflow_spot_provider.aws.prices.DEADLINE_SECONDS", 300.0)
+
+
 @pytest.fixture
 def aws_connection(emulator: SageMakerEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow's connection ``aws_default`` leads to the emulator."""
