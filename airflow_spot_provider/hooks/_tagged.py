@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from airflow_spot_provider.aws.errors import code_of, is_denied, is_not_found
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS, TUNING_JOBS, Kind
+from airflow_spot_provider.aws.lag import told_at
 from airflow_spot_provider.aws.ownership import TASK
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
@@ -103,11 +103,7 @@ class _Clock:
         self.now = datetime.now(UTC)
 
     def read(self, answer: Mapping[str, Any]) -> None:
-        headers = (answer.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
-        try:
-            self.now = parsedate_to_datetime(headers["date"]).astimezone(UTC)
-        except (KeyError, TypeError, ValueError):
-            self.now = datetime.now(UTC)
+        self.now = told_at(answer) or datetime.now(UTC)
 
 
 def _searched(

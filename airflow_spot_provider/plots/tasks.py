@@ -26,9 +26,9 @@ def _plot_study(study_name: str, storage: str, path: str, arguments: Mapping[str
     import optuna
 
     from airflow_spot_provider.plots import drawing
-    from airflow_spot_provider.sweeps.study import url_of
+    from airflow_spot_provider.sweeps.study import storage_of
 
-    study = optuna.load_study(study_name=study_name, storage=url_of(storage))
+    study = optuna.load_study(study_name=study_name, storage=storage_of(storage))
     return drawing.plot_study(study, path, **arguments)
 
 

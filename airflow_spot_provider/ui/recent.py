@@ -12,12 +12,13 @@ _Answer = TypeVar("_Answer")
 
 
 class _Kept:
-    """One answer; whoever asks while it is being fetched waits for it."""
+    """One answer or refusal; whoever asks while it is being fetched waits for it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.since: float | None = None
         self.answer: Any = None
+        self.error: Exception | None = None
 
 
 class Recent:
@@ -37,7 +38,8 @@ class Recent:
         """The answer for a key, asked anew if it is too old; of those who ask at the same time, one does.
 
         :param key: all that the answer depends on, what the user may see included.
-        :param ask: asks the database. What it raises, everybody is told who then asks in vain.
+        :param ask: asks the database. What it raises is kept like an answer: a database that refuses after half a minute is not
+            asked by each of a crowd in turn.
         :param seconds: how old the answer may be.
         """
         with self._lock:
@@ -47,8 +49,14 @@ class Recent:
                 self._answers.popitem(last=False)
         with kept.lock:
             if kept.since is None or self._clock() - kept.since >= seconds:
-                kept.answer = ask()
+                kept.answer, kept.error = None, None
+                try:
+                    kept.answer = ask()
+                except Exception as error:  # noqa: BLE001 - it is raised below, to this asker and to the next
+                    kept.error = error
                 kept.since = self._clock()
+            if kept.error is not None:
+                raise kept.error
             answer: _Answer = kept.answer
             return answer
 

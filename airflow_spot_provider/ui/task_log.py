@@ -92,9 +92,11 @@ def _lines_of(key: TaskKey, job_name: str | None) -> list[str]:
         task = session.scalar(query)
         if task is None:
             return []
-        metadata: Any = {"download_logs": True}
-        messages, _ = TaskLogReader().read_log_chunks(task, task.try_number, metadata)
-        return training_lines(_texts(messages), job_name)
+        session.expunge_all()
+    # A log that lies far away takes its time; the database's connection is not held for that.
+    metadata: Any = {"download_logs": True}
+    messages, _ = TaskLogReader().read_log_chunks(task, task.try_number, metadata)
+    return training_lines(_texts(messages), job_name)
 
 
 def _texts(messages: Iterable[Any]) -> Iterable[str]:

@@ -47,17 +47,21 @@ def test_only_so_many_answers_are_kept() -> None:
     assert recent.get("a", lambda: "again", seconds=60) == "again"
 
 
-def test_what_failed_is_asked_again() -> None:
-    recent = Recent(most=2, clock=Clock())
+def test_refusal_is_told_again_for_a_moment_and_then_asked_anew() -> None:
+    clock = Clock()
+    recent, asked = Recent(most=2, clock=clock), []
 
-    with pytest.raises(ConnectionError):
-        recent.get("key", lambda: _raise(ConnectionError()), seconds=60)
+    def _refuse() -> str:
+        asked.append(clock.now)
+        raise ConnectionError(f"refused at {clock.now:.0f}")
 
-    assert recent.get("key", lambda: "answer", seconds=60) == "answer"
+    for _ in range(3):
+        with pytest.raises(ConnectionError, match="refused at 100"):
+            recent.get("key", _refuse, seconds=1.0)
+    clock.now += 1.0
 
-
-def _raise(error: Exception) -> Any:
-    raise error
+    assert asked == [100.0]
+    assert recent.get("key", lambda: "answer", seconds=1.0) == "answer"
 
 
 def test_of_many_who_ask_at_once_one_asks_the_database() -> None:
