@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_spot_provider.aws.kinds import Kind
 from airflow_spot_provider.training import JobNotFound, TaskIdentity
+from airflow_spot_provider.training.rules import MAX_TAGS
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,18 @@ def tags_of(task: TaskIdentity, try_number: int) -> dict[str, str]:
     if task.map_index >= 0:
         tags["airflow-spot:map-index"] = str(task.map_index)
     return {key: _NOT_IN_A_TAG.sub("_", value)[:256] for key, value in tags.items()}
+
+
+def own_tags(task: TaskIdentity, try_number: int, *, beside: int) -> dict[str, str]:
+    """The tags that a new job gets beside its user's: those for people only where all of them fit, as SageMaker takes 50 in all.
+
+    :param beside: how many tags the user gives it; at most 47.
+    """
+    tags = tags_of(task, try_number)
+    later = (RELEASED, NEXT_RUNG)
+    if beside + len(tags) + len(later) <= MAX_TAGS:
+        return tags
+    return {key: tags[key] for key in (TASK, TRY)}
 
 
 def take_over(jobs: Jobs, description: Mapping[str, Any], *, try_number: int) -> bool:

@@ -15,7 +15,7 @@ from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.ownership import release
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
-from airflow_spot_provider.operators._rendering import masked_config, masked_values
+from airflow_spot_provider.operators._rendering import is_rendered, masked_config, masked_values
 from airflow_spot_provider.operators._stopping import stop_in_haste, stop_waited_for
 from airflow_spot_provider.operators._submission import Found, Names, Submitted, submit
 from airflow_spot_provider.operators._turn import TurnTakingOperator
@@ -353,6 +353,12 @@ class SpotJobOperator(TurnTakingOperator):
         self.config = masked_config(self.config)
         for name in self.masked_arguments:
             setattr(self, name, masked_values(getattr(self, name)))
+
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """Text without a template is what its author wrote: with ``render_template_as_native_obj`` "1e5" would come back as 100000.0."""
+        if isinstance(content, str) and is_rendered(content):
+            return content
+        return super().render_template(content, *args, **kwargs)
 
     def _value(self, argument: str) -> Any:
         """An argument as it was rendered, before it was masked."""

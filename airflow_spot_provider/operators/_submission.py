@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from airflow_spot_provider.aws.errors import is_denied
 from airflow_spot_provider.aws.kinds import Description
-from airflow_spot_provider.aws.ownership import RELEASED, TASK, tags_of, take_over
+from airflow_spot_provider.aws.ownership import RELEASED, TASK, own_tags, take_over
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.training import (
     JobNameTaken,
@@ -73,8 +73,9 @@ def submit(
     :raises MustWaitItsTurn: SageMaker takes no more jobs just now, and this task has none.
     :raises SpotTrainingError: SageMaker does not take the request, or this task may not look at the job that is there.
     """
-    own_tags = [{"Key": key, "Value": value} for key, value in tags_of(task, try_number).items()]
-    request = {**request, "Tags": [*request.get("Tags", ()), *own_tags]}
+    given = request.get("Tags") or ()
+    own = own_tags(task, try_number, beside=len(given))
+    request = {**request, "Tags": [*given, *({"Key": key, "Value": value} for key, value in own.items())]}
     kind = jobs.kind
     earlier: list[Description] = []
     for attempt in itertools.count(1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -14,6 +15,7 @@ from airflow_spot_provider.links.sagemaker import (
     SageMakerTrainingLogsLink,
 )
 from airflow_spot_provider.operators._account import tell
+from airflow_spot_provider.operators._checking import checked_request
 from airflow_spot_provider.operators._job import SpotJobOperator
 from airflow_spot_provider.operators._members import reads_map_index, with_own_checkpoints
 from airflow_spot_provider.operators._metrics import measure
@@ -160,15 +162,14 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         }
         if known is not None:
             arguments["known"] = known
+        build = on_demand_request
         if self.managed_spot:
-            request = spot_request(
-                self._value("config"),
+            build = partial(
+                spot_request,
                 allow_no_checkpoint=self.allow_no_checkpoint,
                 algorithm_checkpoints=self.algorithm_checkpoints,
-                **arguments,
             )
-        else:
-            request = on_demand_request(self._value("config"), **arguments)
+        request = checked_request(partial(build, **arguments), self._value("config"), self.kind, known=known)
         uri = member_of(request, "CheckpointConfig", "S3Uri", known=known or everything_is_known)
         if self.checkpoint_interval is not None and uri is None:
             raise InvalidSpotRequest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -12,6 +13,7 @@ from airflow_spot_provider.aws.kinds import TUNING_JOBS, Description
 from airflow_spot_provider.hooks._members import members_of
 from airflow_spot_provider.links.sagemaker import SageMakerTuningJobLink, SageMakerTuningLogsLink
 from airflow_spot_provider.operators._account import tell_tuning
+from airflow_spot_provider.operators._checking import checked_request
 from airflow_spot_provider.operators._job import SpotJobOperator
 from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators._outcomes import ACCEPTED_OF_TUNING, checked_tuning_outcomes
@@ -115,14 +117,14 @@ class SageMakerSpotTuningOperator(SpotJobOperator):
         }
         if known is not None:
             arguments["known"] = known
-        if not self.managed_spot:
-            return on_demand_tuning_request(self._value("config"), **arguments)
-        return spot_tuning_request(
-            self._value("config"),
-            allow_no_checkpoint=self.allow_no_checkpoint,
-            algorithm_checkpoints=self.algorithm_checkpoints,
-            **arguments,
-        )
+        build = on_demand_tuning_request
+        if self.managed_spot:
+            build = partial(
+                spot_tuning_request,
+                allow_no_checkpoint=self.allow_no_checkpoint,
+                algorithm_checkpoints=self.algorithm_checkpoints,
+            )
+        return checked_request(partial(build, **arguments), self._value("config"), self.kind, known=known)
 
     def _name(self, task: TaskIdentity, attempt: int, base: str | None) -> str:
         return tuning_job_name(task, attempt, base=base)

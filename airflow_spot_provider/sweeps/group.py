@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context, TaskGroup, XComArg
 from optuna.trial import TrialState
 
 from airflow_spot_provider.assets import tell_events
+from airflow_spot_provider.aws.kinds import TRAINING_JOBS
+from airflow_spot_provider.operators._checking import checked_request
 from airflow_spot_provider.operators._job import checked_interval
 from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.sweeps.operator import (
@@ -135,12 +138,11 @@ def _check_training(config: dict[str, Any], training: Mapping[str, Any]) -> None
     names = {"max_wait", "checkpoint_s3_uri", "hyperparameters", "instance_type"}
     if training.get("managed_spot", True):
         names |= {"allow_no_checkpoint", "algorithm_checkpoints"}
-        request_of: Callable[..., Any] = spot_request
+        build: Callable[..., Any] = spot_request
     else:
-        request_of = on_demand_request
-    request_of(
-        config, known=is_rendered, **{name: value for name, value in training.items() if name in names}
-    )
+        build = on_demand_request
+    arguments = {name: value for name, value in training.items() if name in names}
+    checked_request(partial(build, known=is_rendered, **arguments), config, TRAINING_JOBS, known=is_rendered)
 
 
 def _check_space(space: Mapping[str, Any], config: Mapping[str, Any], training: Mapping[str, Any]) -> None:

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 from airflow_spot_provider.training.exceptions import InvalidSpotRequest
+from airflow_spot_provider.training.free_text import as_free_text
 from airflow_spot_provider.training.rules import (
     NOT_KNOWN,
     Known,
     checkpoint_problems,
+    flag_of_another_type,
     general_problems,
     is_given,
     member_of,
     spot_conflicts,
     wait_problems,
 )
-
-_INTEGERS = (
-    ("ResourceConfig", "InstanceCount"),
-    ("ResourceConfig", "VolumeSizeInGB"),
-    ("StoppingCondition", "MaxRuntimeInSeconds"),
-    ("StoppingCondition", "MaxWaitTimeInSeconds"),
-)
-"""Integer members that a template renders as text; the stock operator reads the same ones back."""
 
 _WHOLE_NUMBER = re.compile(r"\s*\d{1,18}\s*")
 
@@ -53,7 +45,7 @@ def spot_request(
     :param config: members of CreateTrainingJob. It is not changed; arguments win over it.
     :param max_wait: seconds or timedelta for StoppingCondition.MaxWaitTimeInSeconds: waiting plus running.
     :param checkpoint_s3_uri: s3:// prefix for CheckpointConfig.S3Uri.
-    :param hyperparameters: merged into HyperParameters; numbers become strings.
+    :param hyperparameters: merged into HyperParameters; numbers become text, lists and dicts JSON, and None leaves one out.
     :param instance_type: for ResourceConfig.InstanceType.
     :param allow_no_checkpoint: accept a MaxRuntime of more than an hour with no checkpoints.
     :param algorithm_checkpoints: whether the algorithm writes checkpoints. None asks the image's name.
@@ -90,7 +82,9 @@ def on_demand_request(
     request = _merged(config, checkpoint_s3_uri, hyperparameters, instance_type, known)
     problems = []
     enabled = member_of(request, "EnableManagedSpotTraining", known=known)
-    if is_given(enabled) and enabled is not False:
+    if is_given(enabled) and not isinstance(enabled, bool):
+        problems.append(flag_of_another_type(enabled))
+    elif enabled is True:
         problems.append(
             f"EnableManagedSpotTraining is {enabled!r} in config, and managed_spot=False asks for on demand; "
             "take one of the two away."
@@ -139,7 +133,6 @@ def _merged(
     if isinstance(hyperparameters, Mapping):
         for name, value in hyperparameters.items():
             _put(request, "HyperParameters", name, value)
-    read_integers(request, _INTEGERS, known)
     return request
 
 
@@ -147,24 +140,10 @@ def _checked(request: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     if problems:
         raise InvalidSpotRequest(problems)
     if isinstance(parameters := request.get("HyperParameters"), Mapping):
-        request["HyperParameters"] = {name: as_text(value) for name, value in parameters.items()}
+        request["HyperParameters"] = {
+            name: as_free_text(value) for name, value in parameters.items() if value is not None
+        }
     return request
-
-
-def as_text(value: Any) -> Any:
-    """A number as the text that SageMaker takes for it; anything else as it is."""
-    return str(value) if isinstance(value, Real | Decimal) else value
-
-
-def read_integers(request: dict[str, Any], paths: Iterable[tuple[str, ...]], known: Known) -> None:
-    """Read the integers at these paths that a template rendered as text back, in place."""
-    for path in paths:
-        value = member_of(request, *path, known=known)
-        if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
-            holder: Any = request
-            for key in path[:-1]:
-                holder = holder[key]
-            holder[path[-1]] = int(value)
 
 
 def _seconds(value: object, known: Known, problems: list[str]) -> object:

@@ -9,12 +9,12 @@ Sources: `CreateTrainingJob
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
-from numbers import Real
 from typing import Any
 
 from airflow_spot_provider.training.exceptions import InvalidSpotRequest
+from airflow_spot_provider.training.free_text import as_free_text
 from airflow_spot_provider.training.naming import checked_job_name
 
 Known = Callable[[object], bool]
@@ -27,6 +27,10 @@ MEMBERS_WITH_FIELDS = ("CheckpointConfig", "OutputDataConfig", "ResourceConfig",
 """The members that these rules look into."""
 
 MAX_HYPERPARAMETERS = 100
+MAX_TAGS = 50
+"""SageMaker's limit on the tags of a job."""
+OWN_TAGS = 3
+"""Tags that a job cannot do without: whose it is, which try waits for it, and that its result was published."""
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 """What SageMaker takes for MaxRuntimeInSeconds when it is left out."""
 MAX_WAIT_WITHOUT_CHECKPOINTING_SECONDS = 3_600
@@ -80,6 +84,7 @@ def general_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
         seconds = member_of(request, "StoppingCondition", field, known=known)
         if is_given(seconds) and (type(seconds) is not int or seconds < 1):
             yield f"StoppingCondition.{field} is {seconds!r}; it takes a whole number of seconds, 1 or more."
+    yield from tag_problems(request, known)
     yield from _hyperparameter_problems(member_of(request, "HyperParameters", known=known), known)
 
 
@@ -95,17 +100,37 @@ def _hyperparameter_problems(parameters: object, known: Known) -> Iterator[str]:
     for name, value in parameters.items():
         if not isinstance(name, str):
             yield f"The hyperparameter name {name!r} is of type {type(name).__name__}; names are strings."
-        elif known(value) and (isinstance(value, bool) or not isinstance(value, str | Real | Decimal)):
+        elif value is not None and known(value) and not isinstance(as_free_text(value), str):
             yield (
-                f"Hyperparameter {name!r} is of type {type(value).__name__}; it takes a string or a number. "
-                "Write it as the text that the training script reads, or leave it out."
+                f"Hyperparameter {name!r} is of type {type(value).__name__}; it takes text, or a number, True, False, list or dict "
+                "that is written as text. Write it as the text that the training script reads, or leave it out."
             )
+
+
+def tag_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
+    """Tags that SageMaker would refuse, together with the provider's own."""
+    tags = member_of(request, "Tags", known=known)
+    if not isinstance(tags, list):
+        return
+    most = MAX_TAGS - OWN_TAGS
+    if len(tags) > most:
+        yield (
+            f"There are {len(tags)} Tags; SageMaker takes at most {MAX_TAGS} on a job, of which this provider needs {OWN_TAGS} (whose "
+            f"the job is, which try waits for it, and that its result was published): {most} are left. Take "
+            f"{len(tags) - most} out of config."
+        )
+    keys = [member_of(tag, "Key", known=known) for tag in tags if isinstance(tag, Mapping)]
+    counted = Counter(key for key in keys if isinstance(key, str))
+    if twice := [key for key, count in counted.items() if count > 1]:
+        yield f"Tags have the keys {twice} more than once; SageMaker takes each key once. Leave one of each."
 
 
 def spot_conflicts(request: Mapping[str, Any], known: Known) -> Iterator[str]:
     """Members that contradict managed spot training."""
     enabled = member_of(request, "EnableManagedSpotTraining", known=known)
-    if is_given(enabled) and enabled is not True:
+    if is_given(enabled) and not isinstance(enabled, bool):
+        yield flag_of_another_type(enabled)
+    elif enabled is False:
         yield (
             f"EnableManagedSpotTraining is {enabled!r} in config, and this operator trains on spot; "
             "take it out of config, or pass managed_spot=False to train on demand."
@@ -119,6 +144,14 @@ def spot_conflicts(request: Mapping[str, Any], known: Known) -> Iterator[str]:
                 f"ResourceConfig.{member} ({what}) is given, and SageMaker does not take it together with "
                 "managed spot training; take it out of config, or pass managed_spot=False."
             )
+
+
+def flag_of_another_type(enabled: object) -> str:
+    """What EnableManagedSpotTraining is when it is neither True nor False."""
+    return (
+        f"EnableManagedSpotTraining is {enabled!r}, of type {type(enabled).__name__}; it takes True or False. Write it so, or take it out "
+        "of config: managed_spot says whether to train on spot."
+    )
 
 
 def wait_problems(

@@ -8,16 +8,13 @@ from typing import Any
 
 from airflow_spot_provider.training.exceptions import InvalidSpotRequest
 from airflow_spot_provider.training.request import (
-    as_text,
     copied,
     everything_is_known,
     on_demand_request,
-    read_integers,
     spot_request,
 )
 from airflow_spot_provider.training.rules import Known, is_given, member_of
 from airflow_spot_provider.training.tuning_rules import (
-    NUMERIC_RANGES,
     definition_problems,
     general_tuning_problems,
     own_problems,
@@ -30,10 +27,6 @@ from airflow_spot_provider.training.warm_start import (
 )
 
 _CONFIG = "HyperParameterTuningJobConfig"
-_INTEGERS = tuple(
-    (_CONFIG, "ResourceLimits", field)
-    for field in ("MaxNumberOfTrainingJobs", "MaxParallelTrainingJobs", "MaxRuntimeInSeconds")
-)
 _MaxWait = int | float | str | timedelta | None
 _TrainingRequest = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Turns a CreateTrainingJob config into a checked request."""
@@ -117,7 +110,6 @@ def _request(
             ]
         )
     request: dict[str, Any] = copied(config)
-    read_integers(request, _INTEGERS, known)
     problems = [*general_tuning_problems(request, known), *definition_problems(request, known)]
     problems += _spot_in_some_only(request, known)
     for holder, key, label in _definitions(request, known):
@@ -142,7 +134,6 @@ def _request(
         raise InvalidSpotRequest(problems)
     if all(known(parent) for parent in parents_in(warm_start[0])):
         request |= warm_start_config(*warm_start)
-    _write_ranges(request.get(_CONFIG), "ParameterRanges")
     return request
 
 
@@ -153,12 +144,10 @@ def _definition(definition: Mapping[str, Any], training_request: _TrainingReques
         for member, value in definition.items()
         if member != "HyperParameters"
     }
-    built = {
+    return {
         ("StaticHyperParameters" if member == "HyperParameters" else member): value
         for member, value in training_request(as_training_job).items()
     }
-    _write_ranges(built, "HyperParameterRanges")
-    return built
 
 
 def _definitions(request: dict[str, Any], known: Known) -> Iterator[tuple[Any, Any, str]]:
@@ -189,17 +178,3 @@ def _spot_in_some_only(request: dict[str, Any], known: Known) -> Iterator[str]:
                 f"{label}: MaxWaitTimeInSeconds is given without EnableManagedSpotTraining, which {on_spot[0]} has. SageMaker takes "
                 "MaxWait with spot only: say EnableManagedSpotTraining in every definition, or in none to have it put in."
             )
-
-
-def _write_ranges(holder: Any, member: str) -> None:
-    """SageMaker takes the ends of ranges and the values of categories as text."""
-    ranges = holder.get(member) if isinstance(holder, dict) else None
-    for kind, entries in ranges.items() if isinstance(ranges, dict) else ():
-        for entry in entries if isinstance(entries, list) else ():
-            if not isinstance(entry, dict):
-                continue
-            for end in ("MinValue", "MaxValue") if kind in NUMERIC_RANGES else ():
-                if end in entry:
-                    entry[end] = as_text(entry[end])
-            if isinstance(values := entry.get("Values"), list):
-                entry["Values"] = [as_text(value) for value in values]

@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_spot_provider.training.exceptions import InvalidSpotRequest
 from airflow_spot_provider.training.naming import checked_tuning_job_name
-from airflow_spot_provider.training.rules import Known, is_given, member_of
+from airflow_spot_provider.training.rules import Known, is_given, member_of, tag_problems
 
 MAX_DEFINITIONS = 10
 LEAST_TUNING_RUNTIME_SECONDS = 120
@@ -34,6 +34,7 @@ def general_tuning_problems(request: Mapping[str, Any], known: Known) -> Iterato
             checked_tuning_job_name(name)
         except InvalidSpotRequest as error:
             yield from error.problems
+    yield from tag_problems(request, known)
     config = member_of(request, _CONFIG, known=known)
     if config is None:
         yield f"{_CONFIG} is missing from config; CreateHyperParameterTuningJob requires it."

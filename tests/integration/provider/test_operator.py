@@ -393,3 +393,18 @@ def test_job_is_tagged_for_the_provider_and_for_people(
     assert len(tags[TASK]) == 12
     assert tags["airflow-spot:dag-id"] == "integration"
     assert tags["airflow-spot:run-id"] == ti.run_id
+
+
+@pytest.mark.parametrize("given", [40, 47])
+def test_as_many_tags_as_a_user_may_give_leave_room_for_what_the_task_needs(
+    build: Build, ti: FakeTaskInstance, hook: SageMakerSpotHook, job_config: dict[str, Any], given: int
+) -> None:
+    # The build adds one more, and the job's config has some.
+    more = given - len(job_config["Tags"]) - 1
+    tags = [*job_config["Tags"], *({"Key": f"team-{number}", "Value": "v"} for number in range(more))]
+
+    result = build(config={"Tags": tags}).execute(ti.context)
+
+    at_sagemaker = hook.jobs(TRAINING_JOBS).get_tags(result["job_arn"])
+    assert at_sagemaker[RELEASED] == "published"
+    assert ("airflow-spot:run-id" in at_sagemaker) == (given == 40)

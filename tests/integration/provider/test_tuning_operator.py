@@ -464,7 +464,7 @@ def test_nothing_is_submitted_where_one_definition_is_wrong(
 
 def test_what_sagemaker_refuses_is_told_without_secrets(build: Build, ti: FakeTaskInstance) -> None:
     operator = build()
-    del operator.config["TrainingJobDefinition"]["AlgorithmSpecification"]["TrainingInputMode"]
+    operator.config["TrainingJobDefinition"]["AlgorithmSpecification"]["TrainingInputMode"] = "Nonsense"
 
     with pytest.raises(InvalidSpotRequest, match="SageMaker refuses the request") as refused:
         operator.execute(ti.context)

@@ -10,8 +10,16 @@ from typing import Any
 import pytest
 
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
-from airflow_spot_provider.aws.ownership import TASK, TRY, stop_unless_taken_over, tags_of, take_over
+from airflow_spot_provider.aws.ownership import (
+    TASK,
+    TRY,
+    own_tags,
+    stop_unless_taken_over,
+    tags_of,
+    take_over,
+)
 from airflow_spot_provider.training import TaskIdentity, TrainingJobNotFound
+from airflow_spot_provider.training.rules import MAX_TAGS, OWN_TAGS
 
 TASK_INSTANCE = TaskIdentity("dag", "run", "task")
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:training-job/j"
@@ -144,3 +152,16 @@ def test_tags_hold_only_what_sagemaker_takes() -> None:
     assert tags["airflow-spot:run-id"] == "run__1__"
     assert tags["airflow-spot:map-index"] == "3"
     assert all(len(value) <= 256 for value in tags_of(TaskIdentity("d" * 250, "r" * 400, "t"), 1).values())
+
+
+@pytest.mark.parametrize(("map_index", "all_fit"), [(-1, 43), (3, 42)])
+def test_tags_for_people_are_left_out_where_the_users_own_leave_no_room(map_index: int, all_fit: int) -> None:
+    task = TaskIdentity("dag", "run", "task", map_index)
+
+    assert own_tags(task, 1, beside=all_fit) == tags_of(task, 1)
+    assert own_tags(task, 1, beside=all_fit + 1) == {TASK: task.digest, TRY: "1"}
+
+
+@pytest.mark.parametrize("given", range(MAX_TAGS - OWN_TAGS + 1))
+def test_there_is_always_room_for_the_tag_that_a_result_was_published(given: int) -> None:
+    assert given + len(own_tags(TaskIdentity("dag", "run", "task", 3), 1, beside=given)) < MAX_TAGS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
@@ -129,23 +129,6 @@ def test_max_wait_takes_seconds_or_a_timedelta(max_wait: Any, seconds: int) -> N
     assert type(request["StoppingCondition"]["MaxWaitTimeInSeconds"]) is int
 
 
-def test_integers_that_a_template_rendered_as_text_are_integers_again() -> None:
-    config = {
-        **CONFIG,
-        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": "2", "VolumeSizeInGB": " 30 "},
-        "StoppingCondition": {"MaxRuntimeInSeconds": "60", "MaxWaitTimeInSeconds": "120"},
-    }
-
-    request = spot_request(config)
-
-    assert request["ResourceConfig"] == {
-        "InstanceType": "ml.m5.large",
-        "InstanceCount": 2,
-        "VolumeSizeInGB": 30,
-    }
-    assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120}
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -165,6 +148,11 @@ def test_integers_that_a_template_rendered_as_text_are_integers_again() -> None:
         ("", ""),
         ("3", "3"),
         ('{"json": [1]}', '{"json": [1]}'),
+        (True, "True"),
+        ([64, 32], "[64, 32]"),
+        ({"a": (1, "é")}, '{"a": [1, "é"]}'),
+        ([np.float32(0.5), date(2026, 1, 2), MappingProxyType({"a": 1})], '[0.5, "2026-01-02", {"a": 1}]'),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02 00:00:00+00:00"),
     ],
     ids=repr,
 )
@@ -180,6 +168,48 @@ def test_hyperparameters_of_config_become_strings_too() -> None:
 
     assert spot_request(config, max_wait=1_800)["HyperParameters"] == {"epochs": "10"}
     assert on_demand_request(config)["HyperParameters"] == {"epochs": "10"}
+
+
+def test_a_hyperparameter_that_is_none_is_left_out() -> None:
+    config = {**CONFIG, "HyperParameters": {"epochs": "10", "rate": "0.5", "depth": None}}
+
+    request = spot_request(config, max_wait=1_800, hyperparameters={"rate": None})
+
+    assert request["HyperParameters"] == {"epochs": "10"}
+
+
+def _tags(count: int, *more: Any) -> list[Any]:
+    return [*({"Key": f"key-{number}", "Value": "v"} for number in range(count)), *more]
+
+
+def test_as_many_tags_as_leave_room_for_our_own() -> None:
+    request = spot_request({**CONFIG, "Tags": _tags(47)}, max_wait=1_800)
+
+    assert len(request["Tags"]) == 47
+
+
+@pytest.mark.parametrize("build", [spot_request, on_demand_request])
+@pytest.mark.parametrize(
+    ("tags", "says"),
+    [
+        (_tags(48), "There are 48 Tags; .* at most 50 .* needs 3 .*: 47 are left. Take 1 out of config."),
+        (_tags(47, TEMPLATE), "There are 48 Tags"),
+        (
+            _tags(2, {"Key": "key-1", "Value": "w"}, {"Key": TEMPLATE}),
+            r"keys \['key-1'\] more than once.*Leave one",
+        ),
+    ],
+    ids=["too many", "too many with a template", "a key twice"],
+)
+def test_tags_that_sagemaker_would_refuse_with_ours(
+    build: Callable[..., dict[str, Any]], tags: Any, says: str
+) -> None:
+    with pytest.raises(InvalidSpotRequest, match=says) as raised:
+        build(
+            {**CONFIG, "Tags": tags}, known=rendered, **({"max_wait": 1_800} if build is spot_request else {})
+        )
+
+    assert len(raised.value.problems) == 1
 
 
 def test_config_is_not_changed_and_shares_nothing_with_the_request() -> None:

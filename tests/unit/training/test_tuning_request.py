@@ -131,30 +131,6 @@ def test_config_may_be_any_mapping() -> None:
     }
 
 
-def test_numbers_become_the_text_that_sagemaker_takes() -> None:
-    ranges = {
-        "ContinuousParameterRanges": [{"Name": "rate", "MinValue": 0.01, "MaxValue": 1}, "odd"],
-        "CategoricalParameterRanges": [{"Name": "layers", "Values": [1, 2, "many"]}],
-        "AutoParameters": "odd",
-    }
-    config = {**with_search(ParameterRanges=ranges), "TrainingJobDefinition": {**DEFINITION}}
-    config["TrainingJobDefinition"]["StaticHyperParameters"] = {"epochs": 10}
-
-    request = spot_tuning_request(config, max_wait=3_600)
-
-    written = request["HyperParameterTuningJobConfig"]["ParameterRanges"]
-    assert written["ContinuousParameterRanges"][0] == {"Name": "rate", "MinValue": "0.01", "MaxValue": "1"}
-    assert written["CategoricalParameterRanges"] == [{"Name": "layers", "Values": ["1", "2", "many"]}]
-    assert request["TrainingJobDefinition"]["StaticHyperParameters"] == {"epochs": "10"}
-
-
-def test_integers_that_a_template_rendered_as_text_are_integers_again() -> None:
-    request = spot_tuning_request(with_limits(MaxNumberOfTrainingJobs=" 20 "), max_wait="3600")
-
-    assert request["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxNumberOfTrainingJobs"] == 20
-    assert request["TrainingJobDefinition"]["StoppingCondition"]["MaxWaitTimeInSeconds"] == 3_600
-
-
 def test_tuning_on_demand_is_the_config() -> None:
     assert on_demand_tuning_request(CONFIG) == CONFIG
     with_checkpoints = on_demand_tuning_request(CONFIG, checkpoint_s3_uri="s3://bucket/checkpoints")
