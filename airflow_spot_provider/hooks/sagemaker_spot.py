@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from socket import gethostname
 from typing import Any, TypeVar, cast
@@ -14,6 +15,7 @@ from typing import Any, TypeVar, cast
 from airflow.configuration import get_airflow_home
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
+from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 from airflow.providers.common.compat.sdk import conf
 from asgiref.sync import sync_to_async
 from botocore.config import Config
@@ -30,7 +32,7 @@ from airflow_spot_provider.aws.watching.events import checked_region, queue_of_h
 from airflow_spot_provider.aws.watching.model import data_loader, keep_only
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.hooks._logs import PatientLogs
-from airflow_spot_provider.training import Price
+from airflow_spot_provider.training import ConnectionNotFound, Price
 
 PATIENCE_SECONDS = 600.0
 """How long a blocking call is repeated while SageMaker cannot be asked."""
@@ -61,6 +63,32 @@ class SageMakerSpotHook(AwsBaseHook):
         kwargs["client_type"] = "sagemaker"
         super().__init__(*args, **kwargs)
         self._jitter = random.Random()
+
+    @cached_property
+    def conn_config(self) -> AwsConnectionWrapper:
+        """What the connection says.
+
+        Amazon's own hooks go on without a connection that is not there, with whatever credentials boto3 finds on the host: another
+        account's, it may be. That is documented of ``aws_default`` alone, and said loudly.
+
+        :raises ConnectionNotFound: there is none of this id.
+        """
+        found: AwsConnectionWrapper = super().conn_config
+        if not self.aws_conn_id or found:
+            return found
+        if self.aws_conn_id != self.default_conn_name:
+            del self.__dict__["conn_config"]  # where super's has left it
+            raise ConnectionNotFound(
+                f"There is no Airflow connection {self.aws_conn_id!r} (aws_conn_id), and nothing has been submitted. Create it (`airflow "
+                f"connections add {self.aws_conn_id} --conn-type aws`, a secrets backend, or the environment variable "
+                f"AIRFLOW_CONN_{self.aws_conn_id.upper()}), correct the id, or pass aws_conn_id=None to use boto3's own credentials."
+            )
+        self.log.warning(
+            "There is no Airflow connection %r: AWS is asked with the credentials that boto3 finds on this host (environment, ~/.aws, the "
+            "instance's role), whosever account they are of. Create the connection, or pass aws_conn_id=None if that is what is wanted.",
+            self.aws_conn_id,
+        )
+        return found
 
     def jobs(self, kind: Kind) -> SageMakerJobs:
         """The jobs of one kind: to create, describe, stop and tag them.

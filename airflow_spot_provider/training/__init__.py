@@ -6,6 +6,7 @@ from airflow_spot_provider.training.alerts import SpotAlert
 from airflow_spot_provider.training.budget import Budget, hyperparameter_budget
 from airflow_spot_provider.training.comparison import best_of, savings_of
 from airflow_spot_provider.training.exceptions import (
+    ConnectionNotFound,
     InstanceTypeNotAvailable,
     InvalidSpotRequest,
     JobNameTaken,
@@ -60,6 +61,7 @@ __all__ = [
     "Attempt",
     "Budget",
     "Categorical",
+    "ConnectionNotFound",
     "Cost",
     "InstanceTypeNotAvailable",
     "Integers",

@@ -37,6 +37,10 @@ class InstanceTypeNotAvailable(InvalidSpotRequest):
     """SageMaker does not have the instance type in this region. Nothing has been submitted, and waiting is in vain."""
 
 
+class ConnectionNotFound(SpotTrainingError):
+    """There is no Airflow connection of the id that was given. Nothing has been submitted."""
+
+
 class JobNameTaken(SpotTrainingError):
     """A job of the wanted name exists and belongs to something else."""
 

@@ -23,6 +23,7 @@ from airflow_spot_provider.aws.watching.metrics import AirflowMetrics
 from airflow_spot_provider.aws.watching.stopping import TaskKey
 from airflow_spot_provider.aws.watching.watcher import Watcher, Watchers, watchers_of_this_loop
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
+from airflow_spot_provider.training import ConnectionNotFound
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,8 @@ def _start(watchers: Watchers, settings: Settings) -> Watcher:
             hook = settings.hook()
             try:
                 client = await hook.connect(service)
-            except AirflowRuntimeError as error:
+            except (AirflowRuntimeError, ConnectionNotFound) as error:
+                # It was there when the job was submitted.
                 raise ConnectionError("Airflow did not hand out the AWS connection.") from error
             metrics.region = settings.region_name or hook.region_name or "default"
             return client

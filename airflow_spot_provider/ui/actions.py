@@ -22,7 +22,7 @@ from airflow_spot_provider.aws.ownership import TASK, stop_for_next_rung, tags_o
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.published.rows import PublishedRow
-from airflow_spot_provider.training import JobNotFound, TaskIdentity
+from airflow_spot_provider.training import ConnectionNotFound, JobNotFound, TaskIdentity
 
 _PROMPT: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 15, "retries": {"total_max_attempts": 2}}
 _TRIAL = re.compile(r"Trial (\d{1,9})(?: of \d+)? of study (.*)\.", re.DOTALL)
@@ -120,7 +120,7 @@ def asked(jobs: SageMakerJobs, permissions: str, call: Callable[[], _Answer]) ->
         raise NotDone(
             f"AWS refuses it ({code_of(error)}): the API server uses the task's connection, and it takes {permissions}."
         ) from error
-    except (BotoCoreError, AirflowException, ValueError) as error:
+    except (BotoCoreError, AirflowException, ConnectionNotFound, ValueError) as error:
         raise NotDone(
             f"AWS cannot be asked from the API server ({type(error).__name__}): it uses the task's AWS connection, which has to "
             "exist there as well, and has to reach AWS."

@@ -16,6 +16,7 @@ from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks import sagemaker_spot
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import (
+    ConnectionNotFound,
     InvalidSpotRequest,
     MustWaitItsTurn,
     SpotTrainingError,
@@ -189,3 +190,25 @@ def test_training_log_is_read_over_all_streams_and_cut_to_the_newest(
 
 def test_job_without_a_log_has_no_lines(hook: SageMakerSpotHook) -> None:
     assert hook.newest_log_lines("no-such-job", 10) == ([], False)
+
+
+def test_a_connection_that_does_not_exist_is_no_reason_to_use_other_credentials() -> None:
+    hook = SageMakerSpotHook(aws_conn_id="prod_amdin", region_name="us-east-1")
+
+    for _ in range(2):  # the second question is not answered from what the first has left behind
+        with pytest.raises(ConnectionNotFound, match="AIRFLOW_CONN_PROD_AMDIN"):
+            _ = hook.conn
+
+
+@pytest.mark.parametrize(("conn_id", "said"), [("aws_default", 1), (None, 0)])
+def test_the_default_connection_need_not_exist_and_that_is_said_loudly(
+    monkeypatch: pytest.MonkeyPatch, conn_id: str | None, said: int
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
+    hook = SageMakerSpotHook(aws_conn_id=conn_id, region_name="us-east-1")
+    warnings: list[str] = []
+    monkeypatch.setattr(hook.log, "warning", lambda text, *args: warnings.append(text % args))
+
+    assert not hook.conn_config
+
+    assert sum("'aws_default'" in text and "boto3 finds on this host" in text for text in warnings) == said

@@ -15,6 +15,7 @@ from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.training import (
+    ConnectionNotFound,
     InvalidSpotRequest,
     JobNameTaken,
     MaxRuntimeExceeded,
@@ -408,3 +409,17 @@ def test_as_many_tags_as_a_user_may_give_leave_room_for_what_the_task_needs(
     at_sagemaker = hook.jobs(TRAINING_JOBS).get_tags(result["job_arn"])
     assert at_sagemaker[RELEASED] == "published"
     assert ("airflow-spot:run-id" in at_sagemaker) == (given == 40)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_connection_that_does_not_exist_is_told_before_anything_is_submitted(
+    build: Build, ti: FakeTaskInstance, emulator: SageMakerEmulator, deferrable: bool
+) -> None:
+    before = emulator.calls().get("CreateTrainingJob", 0)
+
+    with pytest.raises(
+        ConnectionNotFound, match=r"'prod_amdin'.*Create it.*correct the id.*aws_conn_id=None"
+    ):
+        build(aws_conn_id="prod_amdin", deferrable=deferrable).execute(ti.context)
+
+    assert emulator.calls().get("CreateTrainingJob", 0) == before
