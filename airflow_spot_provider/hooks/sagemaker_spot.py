@@ -29,7 +29,7 @@ from airflow_spot_provider.aws.price_cache import PriceCache
 from airflow_spot_provider.aws.prices import Prices, endpoint_region_of
 from airflow_spot_provider.aws.training_log import MOST_CALLS, NewestLines, newest_lines
 from airflow_spot_provider.aws.watching.events import checked_region, queue_of_host
-from airflow_spot_provider.aws.watching.model import data_loader, keep_only
+from airflow_spot_provider.aws.watching.model import data_loader, keep_only, parse_timestamp
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.hooks._logs import PatientLogs
 from airflow_spot_provider.training import ConnectionNotFound, Price
@@ -233,6 +233,8 @@ class SageMakerSpotHook(AwsBaseHook):
             # Listing, and what the client itself asks about a bucket of another region: the whole model takes megabytes.
             keep_only(loader, service, {"ListObjectsV2", "HeadBucket"})
         session.register_component("data_loader", loader)
+        parsers = session.get_component("response_parser_factory")
+        parsers.set_parser_defaults(timestamp_parser=parse_timestamp)
         return session.create_client(
             service,
             endpoint_url=self.conn_config.get_service_endpoint_url(service_name=service),

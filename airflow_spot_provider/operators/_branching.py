@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from airflow.providers.common.compat.sdk import BaseBranchOperator
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseBranchOperator
 
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Branch = str | Sequence[str] | None
 MappedOutcome = Literal["same", "best", "worst"]
+_CHOICE = "skipmixin_key"
+"""The XCom in which a branch of Airflow's leaves what it chose, for the scheduler to skip what is cleared later:
+``{"followed": [task ids]}``, of all that is directly downstream."""
 
 
 class OutcomeBranchOperator(BaseBranchOperator):
@@ -73,7 +76,8 @@ class OutcomeBranchOperator(BaseBranchOperator):
         return branch if branch is None or isinstance(branch, str) else list(branch)
 
     def resolve_template_files(self) -> None:
-        """Check the targets: this is the one call that Airflow makes on each task when the DAG is complete.
+        """Check the targets, and see to it that a mapped task group follows the choice: this is the one call that Airflow makes on each
+        task when the DAG is complete.
 
         :raises InvalidSpotRequest: a target is not directly downstream, so that choosing it would skip it.
         """
@@ -86,6 +90,9 @@ class OutcomeBranchOperator(BaseBranchOperator):
                 wanted = {root.task_id for root in group.get_roots()} if group else {target}
                 if not wanted <= downstream:
                     raise InvalidSpotRequest([_not_downstream(self.task_id, target, outcome, downstream)])
+        if self.get_closest_mapped_task_group() is not None:
+            for task in self.downstream_list:
+                _follow(task, self.task_id)
 
     def _outcome(self, context: Context) -> Any:
         outcomes = self.outcomes(context)
@@ -102,6 +109,27 @@ class OutcomeBranchOperator(BaseBranchOperator):
             f"The mapped tasks of {self._job_task_id} do not agree on an outcome ({listed}). Choose which counts with "
             "mapped_outcome='best' or 'worst', or branch inside a mapped task group."
         )
+
+
+def _follow(task: Any, branch_task_id: str) -> None:
+    """Have a task of a mapped task group skip itself where the branch of its own map index chose another way.
+
+    Airflow leaves that to a check of its scheduler, which looks for the choice at another map index and does not find it (to 3.3.2
+    at least: apache/airflow#39801, #65745, #67265), so that all that is downstream of the branch would run.
+    """
+    before = task.pre_execute
+
+    def pre_execute(context: Context) -> None:
+        ti = context["ti"]
+        choice = ti.xcom_pull(task_ids=branch_task_id, key=_CHOICE, map_indexes=ti.map_index)
+        followed = choice.get("followed") if isinstance(choice, Mapping) else None
+        if followed is not None and ti.task_id not in followed:
+            raise AirflowSkipException(
+                f"{branch_task_id} chose {', '.join(followed) or 'none of what is downstream of it'}."
+            )
+        before(context)
+
+    task.pre_execute = pre_execute
 
 
 def _listed(branch: Any) -> Iterator[Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseOperator, TaskGroup
+from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.sdk import DAG, BaseOperator, TaskGroup, task_group
 
 from airflow_spot_provider.operators.branch import (
     SageMakerSpotBranchOperator,
@@ -177,3 +179,68 @@ def test_unknown_outcome_of_tuning_is_refused() -> None:
         SageMakerSpotTuningBranchOperator(
             task_id="branch", tuning_task_id="train", on_max_wait_time_exceeded="a"
         )
+
+
+class _Member:
+    """A task instance of a mapped group, whose branch left what it chose."""
+
+    map_index = 2
+
+    def __init__(self, task_id: str, choice: Any) -> None:
+        self.task_id = task_id
+        self._choice = choice
+
+    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
+        assert (task_ids, key, map_indexes) == ("group.branch", "skipmixin_key", 2)
+        return self._choice
+
+
+class _Deploy(BaseOperator):
+    before = 0
+
+    def pre_execute(self, context: Any) -> None:  # noqa: ARG002 - Airflow's signature
+        self.before += 1
+
+
+def _mapped_dag() -> DAG:
+    with DAG("d", schedule=None) as dag:
+
+        @task_group
+        def group(number: int) -> None:  # noqa: ARG001 - what it is mapped over
+            branch = SageMakerSpotBranchOperator(
+                task_id="branch", training_task_id="train", on_completed="group.deploy"
+            )
+            branch >> [_Deploy(task_id="deploy"), BaseOperator(task_id="demand")]
+
+        group.expand(number=[1, 2, 3])
+    dag.resolve_template_files()
+    return dag
+
+
+@pytest.mark.parametrize(("task_id", "runs"), [("group.deploy", True), ("group.demand", False)])
+def test_what_is_downstream_in_a_mapped_group_follows_its_own_members_choice(
+    task_id: str, runs: bool
+) -> None:
+    task: Any = _mapped_dag().get_task(task_id)
+    context = {"ti": _Member(task_id, {"followed": ["group.deploy"]})}
+
+    with nullcontext() if runs else pytest.raises(AirflowSkipException, match=r"chose group\.deploy"):
+        task.pre_execute(context)
+
+
+@pytest.mark.parametrize("choice", [None, {"skipped": []}, "text"])
+def test_without_a_choice_airflow_decides_and_an_operators_own_preparation_is_made(choice: Any) -> None:
+    task: Any = _mapped_dag().get_task("group.deploy")
+
+    task.pre_execute({"ti": _Member("group.deploy", choice)})
+
+    assert task.before == 1
+
+
+def test_outside_of_mapped_groups_tasks_are_left_alone() -> None:
+    with DAG("d", schedule=None) as dag:
+        branch = SageMakerSpotBranchOperator(task_id="branch", training_task_id="train", on_completed="next")
+        branch >> BaseOperator(task_id="next")
+    dag.resolve_template_files()
+
+    assert "pre_execute" not in vars(dag.get_task("next"))

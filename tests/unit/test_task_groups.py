@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import DAG
 
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
@@ -59,9 +60,9 @@ def test_config_that_is_known_only_when_rendered_loses_its_spot_members_then() -
     demand._unmasked = {"config": {**CONFIG, "EnableManagedSpotTraining": True}, "hyperparameters": None}
 
     with pytest.raises(
-        KeyError, match="ti"
+        AttributeError, match="try_number"
     ):  # as far as to the task instance: the request itself is in order
-        demand.execute({})  # type: ignore[typeddict-item]
+        demand.execute({"ti": _TaskInstance({})})  # type: ignore[typeddict-item]
 
     assert "EnableManagedSpotTraining" not in demand._request()
 
@@ -112,6 +113,22 @@ def test_output_is_the_result_of_the_training_that_was_done(spot: Any, demand: A
 
 def test_join_without_a_completed_training_is_an_error() -> None:
     join = _dag().get_task("g.result")
+    stopped = _TaskInstance({"g.train_on_spot": _result("Stopped", "spot")})
 
     with pytest.raises(SpotTrainingError, match="None of"):
+        join.execute({"ti": stopped})  # type: ignore[typeddict-item]
+
+
+def test_join_of_a_group_that_was_skipped_is_skipped() -> None:
+    join = _dag().get_task("g.result")
+
+    with pytest.raises(AirflowSkipException, match="they were skipped"):
         join.execute({"ti": _TaskInstance({})})  # type: ignore[typeddict-item]
+
+
+def test_training_on_demand_is_skipped_where_the_one_on_spot_completed() -> None:
+    demand = _dag().get_task("g.train_on_demand")
+    ti = _TaskInstance({"g.train_on_spot": _result("Completed", "spot")})
+
+    with pytest.raises(AirflowSkipException, match=r"g\.train_on_spot completed"):
+        demand.execute({"ti": ti})  # type: ignore[typeddict-item]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from botocore import utils
 from botocore.loaders import Loader, create_loader
 
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS, TUNING_JOBS
@@ -47,6 +49,21 @@ def keep_only(loader: Any, service: str, operations: Collection[str]) -> None:
             needed.add(name)
             waiting.extend(_references(shapes[name]))
     _delete(shapes, keep=needed)
+
+
+def parse_timestamp(value: Any) -> datetime:
+    """Read a time of an answer, in UTC.
+
+    A page of a list has two hundred times, as seconds since 1970, and botocore tries the zone of this machine on each: most of what it
+    takes to read a page.
+
+    :param value: seconds, or text in one of the formats that botocore reads.
+    :raises ValueError: it is none of these.
+    """
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    parsed: datetime = utils.parse_timestamp(value)
+    return parsed
 
 
 def _delete(members: dict[str, Any], *, keep: Collection[str]) -> None:

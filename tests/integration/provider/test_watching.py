@@ -18,6 +18,7 @@ from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.watching import watcher as watchers
 from airflow_spot_provider.aws.watching.subscription import Notice, Subscription
 from airflow_spot_provider.emulator import SageMakerEmulator
+from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.training import outcome_of
 from airflow_spot_provider.triggers._watching import Settings, watcher_for
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
@@ -395,3 +396,16 @@ def test_answers_bear_the_emulators_own_time(account: Account, service: str, ope
 
     told = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     assert told == account.emulator.clock.now().replace(microsecond=0)
+
+
+@pytest.mark.usefixtures("aws_connection")
+def test_a_watchers_client_reads_times_without_the_zone_of_the_machine(
+    emulator: SageMakerEmulator, job_config: dict[str, Any], unique: str
+) -> None:
+    emulator.client("sagemaker").create_training_job(TrainingJobName=unique, **job_config)
+
+    async def _described() -> Any:
+        async with await SageMakerSpotHook(region_name=REGION).connect() as client:
+            return await client.describe_training_job(TrainingJobName=unique)
+
+    assert asyncio.run(_described())["CreationTime"].tzinfo is UTC
