@@ -19,6 +19,7 @@ from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionW
 from airflow.providers.common.compat.sdk import conf
 from asgiref.sync import sync_to_async
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from airflow_spot_provider import __version__
 from airflow_spot_provider.aws.errors import Backoff, code_of, is_expired_credentials
@@ -32,7 +33,7 @@ from airflow_spot_provider.aws.watching.events import checked_region, queue_of_h
 from airflow_spot_provider.aws.watching.model import data_loader, keep_only, parse_timestamp
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.hooks._logs import PatientLogs
-from airflow_spot_provider.training import ConnectionNotFound, Price
+from airflow_spot_provider.training import ConnectionNotFound, InvalidSpotRequest, Price, SpotTrainingError
 
 PATIENCE_SECONDS = 600.0
 """How long a blocking call is repeated while SageMaker cannot be asked."""
@@ -89,6 +90,33 @@ class SageMakerSpotHook(AwsBaseHook):
             self.aws_conn_id,
         )
         return found
+
+    def role_arn(self, role: str) -> str:
+        """The ARN of a role that is given by its name, as Amazon's own operators take it too; an ARN as it is.
+
+        :param role: such as ``training`` or ``service-role/training``.
+        :raises InvalidSpotRequest: there is no such role in this account.
+        :raises SpotTrainingError: IAM may not be asked.
+        """
+        if role.startswith("arn:"):
+            return role
+        name = role.rpartition("/")[2]
+        try:
+            return str(self.patiently(lambda: self.expand_role(name, region_name=self.region_name)))
+        except ClientError as error:
+            if code_of(error) == "NoSuchEntity":
+                raise InvalidSpotRequest(
+                    [
+                        (
+                            f"RoleArn is {role!r}, and IAM knows no role of that name in this account. Correct it, or give the role's ARN, "
+                            "arn:aws:iam::<account>:role/<name>."
+                        )
+                    ]
+                ) from None
+            raise SpotTrainingError(
+                f"RoleArn is {role!r}, the name of a role, and its ARN cannot be looked up ({code_of(error)}). Grant iam:GetRole, or give the "
+                "ARN, arn:aws:iam::<account>:role/<name>. Nothing has been submitted."
+            ) from error
 
     def jobs(self, kind: Kind) -> SageMakerJobs:
         """The jobs of one kind: to create, describe, stop and tag them.

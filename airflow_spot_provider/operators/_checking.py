@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_spot_provider.aws.kinds import Kind
 from airflow_spot_provider.aws.request_shapes import shape_of
+from airflow_spot_provider.operators import _s3_operations
 from airflow_spot_provider.training import InvalidSpotRequest
 from airflow_spot_provider.training.request import everything_is_known
 from airflow_spot_provider.training.rules import Known
@@ -30,8 +31,10 @@ def checked_request(
     """
     known = known or everything_is_known
     shape = shape_of(kind)
+    config, _, told = _s3_operations.split(config, known=known)
     derived = (kind.name, "RoleArn")  # which rules of ours look at, as a role may be given by its name
     config, problems = fitted(config, shape, known=known, derived=derived)
+    problems += told
     if not isinstance(config, Mapping):
         raise InvalidSpotRequest(problems)
     try:

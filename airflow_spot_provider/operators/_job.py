@@ -15,7 +15,9 @@ from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.ownership import release
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
+from airflow_spot_provider.operators._as_stock import checked_xcom, prepared, stock_xcom
 from airflow_spot_provider.operators._rendering import is_rendered, masked_config, masked_values
+from airflow_spot_provider.operators._stock_arguments import DEFAULT_POLL_INTERVAL, StockArguments
 from airflow_spot_provider.operators._stopping import stop_in_haste, stop_waited_for
 from airflow_spot_provider.operators._submission import Found, Names, Submitted, submit
 from airflow_spot_provider.operators._turn import TurnTakingOperator
@@ -55,6 +57,9 @@ class SpotJobOperator(TurnTakingOperator):
     :param poll_interval: seconds, from 1 to a day; a change of the job is known within about two of them.
     :param cancel_on_kill: whether clearing, failing or succeeding the waiting task stops the job.
     :param deferrable: False waits in the worker.
+    :param xcom: ``result``, or ``stock`` to have the description in it too, where Amazon's operators put it.
+    :param wait_for_completion, check_interval, max_attempts, max_ingestion_time, check_if_job_exists, action_if_job_exists: of
+        Amazon's operators; see :class:`~._stock_arguments.StockArguments`.
     """
 
     kind: ClassVar[Kind]
@@ -66,14 +71,33 @@ class SpotJobOperator(TurnTakingOperator):
         self,
         *,
         config: dict[str, Any],
-        poll_interval: float = 30.0,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
         cancel_on_kill: bool = True,
         deferrable: bool = True,
+        xcom: str = "result",
+        wait_for_completion: bool = True,
+        check_interval: float | None = None,
+        max_attempts: int | None = None,
+        max_ingestion_time: float | None = None,
+        check_if_job_exists: bool = True,
+        action_if_job_exists: str | None = None,
         **kwargs: Any,
     ) -> None:
+        stock = StockArguments(
+            wait_for_completion=wait_for_completion,
+            check_interval=check_interval,
+            max_attempts=max_attempts,
+            max_ingestion_time=max_ingestion_time,
+            check_if_job_exists=check_if_job_exists,
+            action_if_job_exists=action_if_job_exists,
+        )
+        if (limit := stock.execution_timeout(kwargs.get("execution_timeout"))) is not None:
+            kwargs["execution_timeout"] = limit
         super().__init__(**kwargs)
         self.config = config
-        self.poll_interval = checked_interval(poll_interval)
+        self.poll_interval = checked_interval(stock.poll_interval(poll_interval))
+        self.makes_names_unique = stock.makes_names_unique
+        self.publishes_description = checked_xcom(xcom)
         self.cancel_on_kill = cancel_on_kill
         self.deferrable = deferrable
         self._unmasked: dict[str, Any] = {}
@@ -120,7 +144,7 @@ class SpotJobOperator(TurnTakingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit the job, or take up the one that is there; then wait for it, deferred unless told otherwise."""
         self._identify(context)
-        request = self._request()
+        request = prepared(self._request(), self._value("config"), hook=self.hook, log=self.log)
         while True:
             try:
                 submitted = self._submit(context, request)
@@ -171,11 +195,18 @@ class SpotJobOperator(TurnTakingOperator):
     ) -> None:
         """Publish how the job ended. What the trigger has published as progress is from before its end."""
         if self.do_xcom_push:
-            context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
+            context["ti"].xcom_push(key=RESULT_KEY, value=self._returned(description, result))
             context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
             context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description, result))
         self._ended = description, result
         tell_events(context, self.outlets or (), result)
+
+    def _returned(
+        self, description: Description, result: SpotTrainingResult | SpotTuningResult
+    ) -> dict[str, Any]:
+        """What goes into XCom as the task's result."""
+        more = stock_xcom(self.kind, description, result.failure_reason) if self.publishes_description else {}
+        return {**result.to_json(), **more}
 
     def _begun(self, submitted: Submitted) -> dict[str, Any]:
         """What a new job's description will tell, before anybody has seen it: a job may wait for hours with nothing to see."""

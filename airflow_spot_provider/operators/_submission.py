@@ -113,8 +113,7 @@ def _met(jobs: SageMakerJobs, name: str, task: TaskIdentity, try_number: int) ->
         whose = f"the tag {TASK} of another task" if TASK in tags else f"no tag {TASK}"
         raise JobNameTaken(
             f"{kind.name} {name!r} is taken by a job that is not this task's (it has {whose}), and SageMaker takes a name only "
-            "once per account and region. Leave it out of config (a unique one is then derived), or make it unique "
-            "to the DAG run, as with 'name-{{ ts_nodash }}'."
+            f"once per account and region. {_advice(task)}"
         )
     ended = kind.has_ended(description)
     if RELEASED not in tags and ended:
@@ -126,6 +125,17 @@ def _met(jobs: SageMakerJobs, name: str, task: TaskIdentity, try_number: int) ->
         jobs.stop(name)
         return Found.KILLED_JOB
     return description
+
+
+def _advice(task: TaskIdentity) -> str:
+    """How a name that the user gives becomes unique."""
+    others = "each run, also several of one day ({{ ds_nodash }} is the same for these)"
+    if task.map_index >= 0:
+        others = "each member of a mapped task ({{ ti.map_index }} tells them apart) and each run"
+    return (
+        "Leave it out of config (a unique one is then derived), pass action_if_job_exists='timestamp' (it then gets a suffix of the task "
+        f"instance's own), or make it differ for {others}."
+    )
 
 
 def _is_seen(jobs: SageMakerJobs, name: str) -> bool:

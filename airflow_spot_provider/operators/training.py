@@ -212,7 +212,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     def _name(self, task: TaskIdentity, attempt: int, base: str | None) -> str:
-        return job_name(task, attempt, base=base)
+        return job_name(task, attempt, base=base, unique=self.makes_names_unique)
 
     def _trigger(self, job_name: str) -> SageMakerSpotTrainingTrigger:
         return SageMakerSpotTrainingTrigger(job_name, **self._looked_after, **self._connection)
@@ -256,7 +256,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         self._repeat_training_log(context, description)
         if not self._accepts(result):
             raise unaccepted(result)
-        return result.to_json()
+        return self._returned(description, result)
 
     def _repeat_training_log(self, context: Context, description: Description) -> None:
         if self.print_log:

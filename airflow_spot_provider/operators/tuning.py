@@ -127,7 +127,7 @@ class SageMakerSpotTuningOperator(SpotJobOperator):
         return checked_request(partial(build, **arguments), self._value("config"), self.kind, known=known)
 
     def _name(self, task: TaskIdentity, attempt: int, base: str | None) -> str:
-        return tuning_job_name(task, attempt, base=base)
+        return tuning_job_name(task, attempt, base=base, unique=self.makes_names_unique)
 
     def _trigger(self, job_name: str) -> SageMakerSpotTuningTrigger:
         return SageMakerSpotTuningTrigger(job_name, **self._connection)
@@ -152,4 +152,4 @@ class SageMakerSpotTuningOperator(SpotJobOperator):
         tell_tuning(self.log, result, spot_wanted=self.managed_spot)
         if result.outcome not in self.accept:
             raise unaccepted_tuning(result)
-        return result.to_json()
+        return self._returned(description, result)

@@ -52,7 +52,7 @@ class TaskIdentity:
         return base64.b32encode(digest).decode().lower()[:_DIGEST_LENGTH]
 
 
-def job_name(task: TaskIdentity, attempt: int, *, base: str | None = None) -> str:
+def job_name(task: TaskIdentity, attempt: int, *, base: str | None = None, unique: bool = False) -> str:
     """Name the training job of one attempt of one task instance.
 
     The same arguments always give the same name, and SageMaker takes a name only once per account and region:
@@ -61,12 +61,13 @@ def job_name(task: TaskIdentity, attempt: int, *, base: str | None = None) -> st
     :param task: the task instance.
     :param attempt: 1 for the first job of this task instance, 2 for the next.
     :param base: the name that the user chose, if any. It is used as it is for the first attempt; later ones add
-        their number to it.
+        their number to it, and shorten it where there is no room.
+    :param unique: whether the task instance's digest is added to ``base`` as well.
     :return: at most 63 of the characters that SageMaker allows, readable first: dag, task, map index, digest, attempt.
-    :raises InvalidSpotRequest: ``base`` is not a valid training job name, or has no room for the attempt's number.
+    :raises InvalidSpotRequest: ``base`` is not a valid training job name.
     """
     if base is not None:
-        return checked_job_name(base if attempt == 1 else f"{base}-{attempt}")
+        return _of_base(checked_job_name(base), task, attempt, MAX_JOB_NAME_LENGTH, unique=unique)
     tail = f"-{task.digest}-{attempt}"
     member = task.map_index if task.trial is None else task.trial[1]
     if member >= 0:
@@ -75,19 +76,23 @@ def job_name(task: TaskIdentity, attempt: int, *, base: str | None = None) -> st
     return _readable(task.dag_id, task.task_id.rpartition(".")[2], room) + tail
 
 
-def tuning_job_name(task: TaskIdentity, attempt: int, *, base: str | None = None) -> str:
+def tuning_job_name(
+    task: TaskIdentity, attempt: int, *, base: str | None = None, unique: bool = False
+) -> str:
     """Name the tuning job of one attempt of one task instance: as :func:`job_name`, in fewer characters.
 
     :param task: the task instance.
     :param attempt: 1 for the first job of this task instance, 2 for the next.
     :param base: the name that the user chose, if any. It is used as it is for the first attempt; later ones add
-        their number to it.
+        their number to it, and shorten it where there is no room.
+    :param unique: whether the task instance's digest is added to ``base`` as well.
     :return: at most 32 of the characters that SageMaker allows, readable first: dag, task, map index where there is room for it
         (the digest tells it apart in any case), digest, attempt.
-    :raises InvalidSpotRequest: ``base`` is not a valid tuning job name, or has no room for the attempt's number.
+    :raises InvalidSpotRequest: ``base`` is not a valid tuning job name.
     """
     if base is not None:
-        return checked_tuning_job_name(base if attempt == 1 else f"{base}-{attempt}")
+        base = checked_tuning_job_name(base)
+        return _of_base(base, task, attempt, MAX_TUNING_JOB_NAME_LENGTH, unique=unique)
     tail = f"-{task.digest}-{attempt}"
     index = f"-{task.map_index}" if task.map_index >= 0 else ""
     if MAX_TUNING_JOB_NAME_LENGTH - len(index) - len(tail) >= _SHORTEST_READABLE:
@@ -125,6 +130,13 @@ def _checked(name: object, member: str, longest: int) -> str:
         )
         raise InvalidSpotRequest([problem])
     return name
+
+
+def _of_base(base: str, task: TaskIdentity, attempt: int, longest: int, *, unique: bool) -> str:
+    """The user's name; what tells jobs apart is never cut. The trials of a sweep share a name, so each has its own digest."""
+    tail = f"-{task.digest}" if unique or task.trial is not None else ""
+    tail += f"-{attempt}" if attempt > 1 else ""
+    return base[: longest - len(tail)].rstrip("-") + tail
 
 
 def _readable(dag_id: str, task_id: str, room: int) -> str:

@@ -59,6 +59,8 @@ NON_CHECKPOINTING_ALGORITHMS = frozenset(
 """Image names of SageMaker's built-in algorithms that do not checkpoint (``xgboost`` is the first-generation image;
 ``sagemaker-xgboost``, ``image-classification``, ``object-detection`` and ``semantic-segmentation`` do)."""
 
+_ROLE = re.compile(r"arn:.+|[\w+=,.@/-]{1,512}")
+"""An ARN (SageMaker looks at it more closely), or the name of a role as IAM takes them, with its path."""
 _ECR_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[^/]+/(?:[^/]+/)*(?P<name>[^/:@]+)(?:[:@].*)?")
 
 
@@ -77,6 +79,9 @@ def general_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
     for path in (("RoleArn",), ("OutputDataConfig", "S3OutputPath"), ("StoppingCondition",)):
         if member_of(request, *path, known=known) is None:
             yield f"{'.'.join(path)} is missing from config; CreateTrainingJob requires it."
+    role = member_of(request, "RoleArn", known=known)
+    if is_given(role) and not (isinstance(role, str) and _ROLE.fullmatch(role)):
+        yield f"RoleArn is {role!r}; it takes a role's ARN, arn:aws:iam::<account>:role/<name>, or its name."
     checkpoint = member_of(request, "CheckpointConfig", "S3Uri", known=known)
     if is_given(checkpoint) and not re.match(r"s3://[^/]+", str(checkpoint)):
         yield f"The checkpoint URI is {checkpoint!r}; SageMaker takes s3://bucket/prefix (CheckpointConfig.S3Uri)."

@@ -304,7 +304,9 @@ def test_name_that_belongs_to_another_job_is_refused(build: Build, ti: FakeTaskI
     other = FakeTaskInstance(f"{ti.run_id}-other")
     operator = build(config=config)
 
-    with pytest.raises(JobNameTaken, match="unique to the DAG run"):
+    with pytest.raises(
+        JobNameTaken, match=r"action_if_job_exists='timestamp'.*each run, also several of one day"
+    ):
         operator.execute(other.context)
 
 

@@ -160,6 +160,11 @@ ALWAYS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     ),
     "OutputDataConfig not a dict": ({"OutputDataConfig": "s3://b"}, {}, ["OutputDataConfig", "str", "dict"]),
     "StoppingCondition not a dict": ({"StoppingCondition": 60}, {}, ["StoppingCondition", "int", "dict"]),
+    "a role's name that is none": (
+        {"RoleArn": "my role"},
+        {},
+        ["RoleArn is 'my role'", "ARN, arn:aws:iam", "or its name"],
+    ),
     "hyperparameter a set": ({}, {"hyperparameters": {"layers": {1}}}, ["'layers'", "set", "takes text, or"]),
     "hyperparameter a dict with bytes": (
         {},

@@ -99,9 +99,24 @@ def test_a_chosen_name_may_fill_all_63_characters() -> None:
     assert job_name(_task(), 1, base="n" * 63) == "n" * 63
 
 
-def test_a_chosen_name_without_room_for_the_attempts_number_is_refused() -> None:
-    with pytest.raises(InvalidSpotRequest, match=r"is 'n{62}-2' \(64 characters\).* Shorten it"):
-        job_name(_task(), 2, base="n" * 62)
+def test_a_chosen_name_makes_room_for_the_attempts_number() -> None:
+    assert job_name(_task(), 2, base="n" * 62) == "n" * 61 + "-2"
+    assert job_name(_task(), 10, base="n" * 59 + "-" + "n" * 3) == "n" * 59 + "-10"
+
+
+def test_a_chosen_name_that_is_not_unique_gets_the_digest_of_its_task() -> None:
+    digest, other = _task().digest, _task(run_id="another")
+
+    assert job_name(_task(), 1, base="night-run", unique=True) == f"night-run-{digest}"
+    assert job_name(_task(), 2, base="n" * 63, unique=True) == f"{'n' * 48}-{digest}-2"
+    assert job_name(other, 1, base="night-run", unique=True) == f"night-run-{other.digest}"
+    assert tuning_job_name(_task(), 1, base="n" * 32, unique=True) == f"{'n' * 19}-{digest}"
+
+
+def test_the_trials_of_a_sweep_do_not_take_each_others_chosen_name() -> None:
+    names = {job_name(_task(trial=("study", number)), 1, base="sweep") for number in range(20)}
+
+    assert len(names) == 20
 
 
 @pytest.mark.parametrize(
@@ -166,8 +181,9 @@ def test_tuning_job_name_is_as_readable_as_it_may_be(task: TaskIdentity, attempt
 def test_tuning_job_name_that_the_user_chose_gets_the_attempts_number() -> None:
     assert tuning_job_name(_task(), 1, base="mine") == "mine"
     assert tuning_job_name(_task(), 2, base="mine") == "mine-2"
+    assert tuning_job_name(_task(), 2, base="n" * 31) == "n" * 30 + "-2"
     with pytest.raises(InvalidSpotRequest, match=r"HyperParameterTuningJobName .* 1 to 32 letters"):
-        tuning_job_name(_task(), 2, base="n" * 31)
+        tuning_job_name(_task(), 2, base="n" * 33)
     with pytest.raises(InvalidSpotRequest, match="HyperParameterTuningJobName is of type int"):
         tuning_job_name(_task(), 1, base=3)  # type: ignore[arg-type]  # what a user may write
 
