@@ -84,7 +84,7 @@ def general_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
         yield f"RoleArn is {role!r}; it takes a role's ARN, arn:aws:iam::<account>:role/<name>, or its name."
     checkpoint = member_of(request, "CheckpointConfig", "S3Uri", known=known)
     if is_given(checkpoint) and not re.match(r"s3://[^/]+", str(checkpoint)):
-        yield f"The checkpoint URI is {checkpoint!r}; SageMaker takes s3://bucket/prefix (CheckpointConfig.S3Uri)."
+        yield f"The checkpoint URI is {checkpoint!r}; it takes s3://bucket/prefix (CheckpointConfig.S3Uri)."
     for field in ("MaxRuntimeInSeconds", "MaxWaitTimeInSeconds"):
         seconds = member_of(request, "StoppingCondition", field, known=known)
         if is_given(seconds) and (type(seconds) is not int or seconds < 1):

@@ -122,7 +122,7 @@ def _limit_problems(config: Mapping[str, Any], known: Known) -> Iterator[str]:
     if parallel is not None and most is not None and parallel > most:
         yield (
             f"ResourceLimits.MaxParallelTrainingJobs is {parallel} and MaxNumberOfTrainingJobs {most}; no more can run side by "
-            "side than there are."
+            "side than there are. Lower the one or raise the other."
         )
 
 
@@ -134,14 +134,14 @@ def _objective_problems(
         yield f"The objective's Type is {kind!r}; it takes Minimize or Maximize."
     metric = member_of(objective, "MetricName", known=known)
     if metric is None:
-        yield "The objective's MetricName is missing; it is the name of one of MetricDefinitions."
+        yield "The objective's MetricName is missing; it takes the name of one of MetricDefinitions."
     listed = member_of(definition, "AlgorithmSpecification", "MetricDefinitions", known=known)
     if not isinstance(metric, str) or not isinstance(listed, Sequence) or not listed:
         return
     # A built-in algorithm has metrics of its own, and no MetricDefinitions.
     names = [member_of(each, "Name", known=known) for each in listed if isinstance(each, Mapping)]
     if len(names) == len(listed) and all(isinstance(name, str) for name in names) and metric not in names:
-        yield f"The objective's metric is {metric!r}, which no training job publishes; MetricDefinitions name {names}."
+        yield f"The objective's metric is {metric!r}, which no training job publishes; it takes one of those that MetricDefinitions name, {names}."
 
 
 def _range_problems(member: str, holder: Mapping[str, Any], known: Known) -> Iterator[str]:

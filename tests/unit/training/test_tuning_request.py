@@ -221,7 +221,7 @@ def test_uncheckpointed_hours_may_be_insisted_on() -> None:
         (with_search(HyperParameterTuningJobObjective={"Type": "Minimize"}), "MetricName is missing"),
         (
             with_search(HyperParameterTuningJobObjective={"Type": "Minimize", "MetricName": "loss"}),
-            "which no training job publishes; MetricDefinitions name ['accuracy']",
+            "which no training job publishes; it takes one of those that MetricDefinitions name, ['accuracy']",
         ),
         (with_definition(HyperParameters={"epochs": "3"}), "HyperParameters is no member of a definition"),
         (
