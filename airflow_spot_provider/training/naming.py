@@ -123,9 +123,10 @@ def _checked(name: object, member: str, longest: int) -> str:
     if not isinstance(name, str):
         raise InvalidSpotRequest([f"{member} is of type {type(name).__name__}; it takes a string."])
     if len(name) > longest or not _JOB_NAME.fullmatch(name):
+        advice = "Shorten it" if len(name) > longest else "Write hyphens for what else is in it"
         problem = (
             f"{member} is {name!r} ({len(name)} characters); SageMaker takes 1 to {longest} letters, "
-            "digits and hyphens, beginning and ending with a letter or digit. Shorten it, or leave it out: a readable, "
+            f"digits and hyphens, beginning and ending with a letter or digit. {advice}, or leave it out: a readable, "
             "unique one is then derived from the task instance."
         )
         raise InvalidSpotRequest([problem])

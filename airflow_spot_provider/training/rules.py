@@ -88,7 +88,7 @@ def general_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
     for field in ("MaxRuntimeInSeconds", "MaxWaitTimeInSeconds"):
         seconds = member_of(request, "StoppingCondition", field, known=known)
         if is_given(seconds) and (type(seconds) is not int or seconds < 1):
-            yield f"StoppingCondition.{field} is {seconds!r}; it takes a whole number of seconds, 1 or more."
+            yield f"StoppingCondition.{field} is {seconds!r}; it takes a whole number of seconds (int), 1 or more."
     yield from tag_problems(request, known)
     yield from _hyperparameter_problems(member_of(request, "HyperParameters", known=known), known)
 
@@ -170,14 +170,12 @@ def wait_problems(
             "StoppingCondition.MaxWaitTimeInSeconds in config. It is the time for waiting plus running."
         )
         return
-    max_runtime = member_of(request, "StoppingCondition", "MaxRuntimeInSeconds", known=known)
-    if max_runtime is None:
-        max_runtime = DEFAULT_MAX_RUNTIME_SECONDS
+    max_runtime, told = _max_runtime(request, known)
     if type(max_wait) is not int:
         return
     if type(max_runtime) is int and max_wait < max_runtime:
         yield (
-            f"MaxWaitTimeInSeconds is {max_wait} and MaxRuntimeInSeconds {max_runtime}; MaxWait covers waiting plus "
+            f"MaxWaitTimeInSeconds is {max_wait} and MaxRuntimeInSeconds {told}; MaxWait covers waiting plus "
             "running, so it has to be equal to or greater than MaxRuntime. Raise max_wait or lower MaxRuntime."
         )
     image = member_of(request, "AlgorithmSpecification", "TrainingImage", known=known)
@@ -193,17 +191,26 @@ def wait_problems(
 
 def checkpoint_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
     """A long spot job without checkpoints may never finish, and bills for every start from scratch."""
-    max_runtime = member_of(request, "StoppingCondition", "MaxRuntimeInSeconds", known=known)
-    if max_runtime is None:
-        max_runtime = DEFAULT_MAX_RUNTIME_SECONDS
+    max_runtime, told = _max_runtime(request, known)
     no_checkpoint = member_of(request, "CheckpointConfig", "S3Uri", known=known) is None
     if no_checkpoint and type(max_runtime) is int and max_runtime > UNCHECKPOINTED_RUNTIME_SECONDS:
         yield (
-            f"MaxRuntimeInSeconds is {max_runtime} and there is no checkpoint URI: every interruption would start the "
+            f"MaxRuntimeInSeconds is {told} and there is no checkpoint URI: every interruption would start the "
             f"training from scratch, so one just before the end costs up to {max_runtime // 3600}h{max_runtime // 60 % 60:02}m that are "
             "trained, and billed, again. Pass checkpoint_s3_uri='s3://bucket/prefix' (the script has to load what it "
             "finds in /opt/ml/checkpoints), or insist with allow_no_checkpoint=True."
         )
+
+
+def _max_runtime(request: Mapping[str, Any], known: Known) -> tuple[Any, str]:
+    """MaxRuntimeInSeconds as it is given, or as SageMaker takes it; and how to tell it to whoever may not have given it."""
+    given = member_of(request, "StoppingCondition", "MaxRuntimeInSeconds", known=known)
+    if given is None:
+        return (
+            DEFAULT_MAX_RUNTIME_SECONDS,
+            f"{DEFAULT_MAX_RUNTIME_SECONDS} (SageMaker's default, as config has none)",
+        )
+    return given, str(given)
 
 
 def _built_in_algorithm(image: object) -> str | None:

@@ -131,7 +131,7 @@ def _objective_problems(
 ) -> Iterator[str]:
     kind = member_of(objective, "Type", known=known)
     if kind is None or (is_given(kind) and kind not in ("Minimize", "Maximize")):
-        yield f"The objective's Type is {kind!r}; it takes Minimize or Maximize."
+        yield f"The objective's Type is {'missing' if kind is None else repr(kind)}; it takes Minimize or Maximize."
     metric = member_of(objective, "MetricName", known=known)
     if metric is None:
         yield "The objective's MetricName is missing; it takes the name of one of MetricDefinitions."
@@ -155,9 +155,10 @@ def _range_problems(member: str, holder: Mapping[str, Any], known: Known) -> Ite
             if (least := _number(low)) is None or (most := _number(high)) is None:
                 continue
             if not least < most:
+                advice = "Swap them" if least > most else "Widen it"
                 yield (
-                    f"{member}: {entry.get('Name')!r} goes from MinValue {low} to MaxValue {high}; MinValue has to be less. Swap "
-                    "them, or make the hyperparameter a static one."
+                    f"{member}: {entry.get('Name')!r} goes from MinValue {low} to MaxValue {high}; MinValue has to be less. {advice}, "
+                    "or make the hyperparameter a static one."
                 )
 
 

@@ -194,7 +194,7 @@ _NAMES_A_MEMBER = re.compile(
     r"|^max_wait|^checkpoint_s3_uri|^hyperparameters|^instance_type|^Anothr|config (?:has|is)|objective|^There is no MaxWait|\bName\b"
 )
 _SAYS_WHAT_TO_DO = re.compile(
-    r"it takes|[Tt]ake |[Ll]eave|[Pp]ass |Raise|Lower|may be meant|requires it|Write|Fill|[Gg]ive|Swap|needs a|no more can run"
+    r"it takes|[Tt]ake |[Ll]eave|[Pp]ass |Raise|Lower|may be meant|requires it|Write|Fill|[Gg]ive|Swap|Widen|needs a|no more can run"
     r"|has a|Correct|Shorten"
 )
 

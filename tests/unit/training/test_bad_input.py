@@ -244,7 +244,7 @@ def test_limits_are_whole_positive_seconds(field: str, seconds: Any) -> None:
     problems = _problems(spot_request, _config(StoppingCondition=limits))
 
     assert (
-        f"StoppingCondition.{field} is {seconds!r}; it takes a whole number of seconds, 1 or more."
+        f"StoppingCondition.{field} is {seconds!r}; it takes a whole number of seconds (int), 1 or more."
         in problems
     )
 
@@ -353,3 +353,39 @@ def test_an_image_of_a_built_ins_name_that_does_checkpoint_may_wait_longer() -> 
     config = _config(**_image(f"{ECR}/xgboost:1"), **_stopping(1_800, 86_400))
 
     assert spot_request(config, algorithm_checkpoints=True)
+
+
+@pytest.mark.parametrize(
+    ("members", "says", "says_not"),
+    [
+        (
+            {"EnableManagedSpotTraining": "True"},
+            ["is 'True', of type str", "it takes True or False"],
+            ["trains on spot;"],
+        ),
+        (
+            {"EnableManagedSpotTraining": False},
+            ["is False in config", "pass managed_spot=False"],
+            ["of type"],
+        ),
+        (_stopping(None, 3_600), ["MaxRuntimeInSeconds 86400 (SageMaker's default, as config has none)"], []),
+        (_stopping(3_700, 3_600), ["MaxRuntimeInSeconds 3700; MaxWait"], ["default"]),
+        (
+            _stopping(None, 86_400),
+            ["MaxRuntimeInSeconds is 86400 (SageMaker's default, as config has none)"],
+            [],
+        ),
+        (_stopping(7_200, 7_200), ["MaxRuntimeInSeconds is 7200 and there is no checkpoint"], ["default"]),
+        ({"TrainingJobName": "my_job"}, ["(6 characters)", "Write hyphens for"], ["Shorten"]),
+        ({"TrainingJobName": "n" * 64}, ["(64 characters)", "Shorten it"], ["Write hyphens"]),
+        (_stopping("60", 60), ["is '60'; it takes a whole number of seconds (int)"], []),
+    ],
+    ids=lambda each: str(each)[:60] if isinstance(each, dict) else "",
+)
+def test_no_sentence_contradicts_what_was_given(
+    members: dict[str, Any], says: list[str], says_not: list[str]
+) -> None:
+    told = "\n".join(_problems(spot_request, _config(**members)))
+
+    assert [words for words in says if words not in told] == []
+    assert [words for words in says_not if words in told] == []

@@ -430,3 +430,23 @@ def test_any_input_makes_a_request_or_a_clear_error(
 
     assert repr(config) == before
     assert problems is None or (all(len(problem) > 20 for problem in problems) and problems)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says", "says_not"),
+    [("9", "1", "Swap them", "Widen"), ("5", "5", "Widen it", "Swap")],
+    ids=["the wrong way round", "of one value"],
+)
+def test_the_advice_on_a_range_fits_it(low: str, high: str, says: str, says_not: str) -> None:
+    ranges = {"IntegerParameterRanges": [{"Name": "depth", "MinValue": low, "MaxValue": high}]}
+
+    told = problems_of(with_search(ParameterRanges=ranges))
+
+    assert says in told
+    assert says_not not in told
+
+
+def test_an_objective_without_a_type_is_told_as_missing() -> None:
+    assert "The objective's Type is missing" in problems_of(
+        with_search(HyperParameterTuningJobObjective={"MetricName": "accuracy"})
+    )
