@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
 from http import HTTPStatus
 
 import aiohttp
@@ -135,13 +134,6 @@ def is_not_found(error: BaseException) -> bool:
 def is_name_in_use(error: BaseException) -> bool:
     """Whether CreateTrainingJob says that a job of this name exists."""
     return code_of(error) == "ResourceInUse"
-
-
-def redacted(text: str, secrets: Iterable[str]) -> str:
-    """``text`` with every one of ``secrets`` masked, longest first. AWS quotes what it refuses."""
-    for secret in sorted({secret for secret in secrets if secret}, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
 
 
 class Backoff:

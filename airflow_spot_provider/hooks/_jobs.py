@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from airflow_spot_provider.aws.errors import code_of, is_name_in_use, is_not_found, redacted
+from airflow_spot_provider.aws.errors import code_of, is_name_in_use, is_not_found
 from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.lag import TagsNotKnown, is_young, told_at
 from airflow_spot_provider.aws.limits import refusal_of
 from airflow_spot_provider.aws.watch import Log, Watch, watch_blocking
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
-
-_SECRET_MEMBERS = ("Environment", "HyperParameters", "StaticHyperParameters")
+from airflow_spot_provider.training.secrets import masked_text
 
 _Answer = TypeVar("_Answer")
 
@@ -77,7 +76,7 @@ class SageMakerJobs:
         except (ClientError, ParamValidationError) as error:
             if is_name_in_use(error):
                 return False
-            message = redacted(str(error), list(_secrets(request)))
+            message = masked_text(str(error), request)
             if isinstance(error, ParamValidationError) or code_of(error) == "ValidationException":
                 # The original quotes the request, secrets included: it must not be chained into a traceback.
                 raise InvalidSpotRequest([f"SageMaker refuses the request: {message}"]) from None
@@ -192,16 +191,3 @@ class SageMakerJobs:
     def _operation(self, name: str) -> Any:
         """By the client of the moment: after credentials expired, it is another one."""
         return getattr(self._connection.conn, name)
-
-
-def _secrets(part: object) -> Iterator[str]:
-    """The values of members that may hold secrets, wherever in a request they are."""
-    if isinstance(part, Mapping):
-        for key, value in part.items():
-            if key in _SECRET_MEMBERS and isinstance(value, Mapping):
-                yield from map(str, value.values())
-            else:
-                yield from _secrets(value)
-    elif isinstance(part, list | tuple):
-        for value in part:
-            yield from _secrets(value)

@@ -12,10 +12,10 @@ from airflow_spot_provider.aws.kinds import TRAINING_JOBS, Description, Kind
 from airflow_spot_provider.aws.watch import Log
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.operators import _s3_operations
-from airflow_spot_provider.operators._rendering import masked_config
 from airflow_spot_provider.training import InvalidSpotRequest
 from airflow_spot_provider.training.request import everything_is_known
 from airflow_spot_provider.training.result import iso
+from airflow_spot_provider.training.secrets import masked_request
 
 XCOMS = ("result", "stock")
 
@@ -73,4 +73,4 @@ def stock_xcom(kind: Kind, description: Description, failure_reason: str | None)
     told = {name: value for name, value in description.items() if name != "ResponseMetadata"}
     if "FailureReason" in told:
         told["FailureReason"] = failure_reason
-    return {key: json.loads(json.dumps(masked_config(told), default=iso))}
+    return {key: json.loads(json.dumps(masked_request(told), default=iso))}

@@ -16,7 +16,7 @@ from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.ownership import release
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.operators._as_stock import checked_xcom, prepared, stock_xcom
-from airflow_spot_provider.operators._rendering import is_rendered, masked_config, masked_values
+from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.operators._stock_arguments import DEFAULT_POLL_INTERVAL, StockArguments
 from airflow_spot_provider.operators._stopping import stop_in_haste, stop_waited_for
 from airflow_spot_provider.operators._submission import Found, Names, Submitted, submit
@@ -30,7 +30,9 @@ from airflow_spot_provider.training import (
     TaskIdentity,
     WatchFailed,
 )
+from airflow_spot_provider.training.free_text import container_of
 from airflow_spot_provider.training.progress import Facts
+from airflow_spot_provider.training.secrets import masked_request, masked_values
 from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 
 if TYPE_CHECKING:
@@ -381,7 +383,8 @@ class SpotJobOperator(TurnTakingOperator):
         if parent is not self:
             return
         self._unmasked = {name: getattr(self, name) for name in ("config", *self.masked_arguments)}
-        self.config = masked_config(self.config)
+        config = container_of(self.config, Mapping)  # a template may have rendered it to text
+        self.config = masked_values(self.config) if config is None else masked_request(config)
         for name in self.masked_arguments:
             setattr(self, name, masked_values(getattr(self, name)))
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import TypeVar
 
-from airflow_spot_provider.training import InvalidSpotRequest, Outcome, TuningOutcome
+from airflow_spot_provider.training import InvalidSpotRequest, Outcome, SpotTrainingResult, TuningOutcome
 
 ACCEPTED_OF_TUNING = (
     TuningOutcome.COMPLETED,
@@ -24,6 +24,11 @@ def checked_outcomes(accept: Collection[str]) -> frozenset[Outcome]:
     :raises InvalidSpotRequest: one is no outcome.
     """
     return _checked(accept, Outcome) | {Outcome.COMPLETED}
+
+
+def is_accepted(result: SpotTrainingResult, accept: Collection[Outcome]) -> bool:
+    """Whether a task that accepts these outcomes succeeds. A job that AWS had no instance for counts as one whose MaxWait was over."""
+    return result.outcome in accept or (result.lacked_capacity and Outcome.MAX_WAIT_TIME_EXCEEDED in accept)
 
 
 def checked_tuning_outcomes(accept: Collection[str]) -> frozenset[TuningOutcome]:

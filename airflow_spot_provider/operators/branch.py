@@ -22,7 +22,8 @@ class SageMakerSpotBranchOperator(OutcomeBranchOperator):
     :param training_task_id: id of the :class:`~airflow_spot_provider.operators.training.SageMakerSpotTrainingOperator`
         task, with its task groups.
     :param on_completed: where to go when the job completed.
-    :param on_max_wait_time_exceeded: where to go when MaxWait was over: spot capacity did not suffice.
+    :param on_max_wait_time_exceeded: where to go when MaxWait was over: spot capacity did not suffice. Also when the job failed for a
+        lack of capacity (CapacityError) and never trained.
     :param on_max_runtime_exceeded: where to go when MaxRuntime was over.
     :param on_stopped: where to go when somebody stopped the job.
     :param on_failed: where to go when the training failed.
@@ -73,8 +74,11 @@ class SageMakerSpotBranchOperator(OutcomeBranchOperator):
         self.on_failed = on_failed
 
     def outcomes(self, context: Context) -> list[Any]:
-        """How the training jobs ended."""
-        return [result.outcome for result in pull_results(context, self.training_task_id)]
+        """How the training jobs ended; one that AWS had no instance for goes the way of MaxWaitTimeExceeded."""
+        results = pull_results(context, self.training_task_id)
+        return [
+            Outcome.MAX_WAIT_TIME_EXCEEDED if result.lacked_capacity else result.outcome for result in results
+        ]
 
 
 class SageMakerSpotTuningBranchOperator(OutcomeBranchOperator):

@@ -19,7 +19,7 @@ from airflow_spot_provider.operators._checking import checked_request
 from airflow_spot_provider.operators._job import SpotJobOperator
 from airflow_spot_provider.operators._members import reads_map_index, with_own_checkpoints
 from airflow_spot_provider.operators._metrics import measure
-from airflow_spot_provider.operators._outcomes import checked_outcomes
+from airflow_spot_provider.operators._outcomes import checked_outcomes, is_accepted
 from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.operators._submission import Submitted
 from airflow_spot_provider.operators._while_waiting import checkpoints_seen, repeat_log_and_publish_curves
@@ -266,7 +266,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
 
     def _accepts(self, result: SpotTrainingResult) -> bool:
         """Whether the task succeeds."""
-        return result.outcome in self.accept
+        return is_accepted(result, self.accept)
 
 
 def _checked_names(names: Collection[str]) -> tuple[str, ...]:

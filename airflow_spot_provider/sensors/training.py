@@ -11,7 +11,7 @@ from airflow_spot_provider.aws.kinds import TRAINING_JOBS, Description
 from airflow_spot_provider.links.sagemaker import SageMakerTrainingJobLink, SageMakerTrainingLogsLink
 from airflow_spot_provider.operators._account import tell
 from airflow_spot_provider.operators._metrics import measure
-from airflow_spot_provider.operators._outcomes import checked_outcomes
+from airflow_spot_provider.operators._outcomes import checked_outcomes, is_accepted
 from airflow_spot_provider.operators._while_waiting import repeat_log_and_publish_curves
 from airflow_spot_provider.sensors._job import SpotJobSensor
 from airflow_spot_provider.training import Outcome, SpotTrainingResult, progress_of
@@ -74,6 +74,6 @@ class SageMakerSpotTrainingSensor(SpotJobSensor):
             repeat_log_and_publish_curves(
                 context, self.log, self.hook, description, publishes=self.do_xcom_push
             )
-        if result.outcome not in self.accept:
+        if not is_accepted(result, self.accept):
             self._refuse(unaccepted(result))
         return result.to_json()

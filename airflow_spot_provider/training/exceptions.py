@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_spot_provider.training.failure import FailureCause, failure_cause
 from airflow_spot_provider.training.lifecycle import Outcome
 from airflow_spot_provider.training.tuning_outcome import TuningOutcome
 
@@ -100,7 +101,11 @@ class UnacceptedOutcome(SpotTrainingError):
     def __init__(self, result: SpotTrainingResult | SpotTuningResult) -> None:
         self.result = result
         reason = f" ({result.failure_reason})" if result.failure_reason else ""
-        super().__init__(f"{self.noun} {result.job_name} ended as {self.outcome}{reason}. {self.advice}")
+        advice = self._advice(result.failure_reason)
+        super().__init__(f"{self.noun} {result.job_name} ended as {self.outcome}{reason}. {advice}")
+
+    def _advice(self, failure_reason: str | None) -> str:  # noqa: ARG002 - what a failure's advice goes by
+        return self.advice
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.result,)
@@ -127,11 +132,39 @@ class TrainingJobStopped(UnacceptedOutcome):
     advice = "Somebody called StopTrainingJob; CloudTrail says who. Clear the task to train again."
 
 
-class TrainingJobFailed(UnacceptedOutcome):
-    """The training itself failed: the script, its data, or its permissions."""
+_ADVICE_ON = {
+    FailureCause.ALGORITHM_ERROR: "This is not a matter of spot capacity: see the failure reason and the training log.",
+    FailureCause.CLIENT_ERROR: (
+        "This is not a matter of spot capacity, but of what the request names (data, image, role, network): see the failure reason."
+    ),
+    FailureCause.CAPACITY_ERROR: (
+        "AWS had no capacity for it: train again later (checkpoints are kept), with another instance type or in another region, or "
+        "on demand if this was on spot."
+    ),
+    FailureCause.INTERNAL_SERVER_ERROR: (
+        "SageMaker itself failed, not the training: clear the task to train again, or give it retries."
+    ),
+}
+
+
+class _Failed(UnacceptedOutcome):
+    """A job failed: whose fault that was, SageMaker says with the first word of its reason."""
+
+    advice = "See the failure reason, and the training log if there is one."
+
+    def _advice(self, failure_reason: str | None) -> str:
+        cause = failure_cause(failure_reason)
+        return self.advice if cause is None else _ADVICE_ON[cause]
+
+
+class TrainingJobFailed(_Failed):
+    """The training itself failed: the script, its data, or its permissions; or SageMaker did."""
 
     outcome = Outcome.FAILED
-    advice = "This is not a matter of spot capacity: see the failure reason and the training log."
+
+
+class TrainingJobLackedCapacity(TrainingJobFailed):
+    """AWS had no instance for the job, on spot or on demand, and SageMaker gave it up (CapacityError)."""
 
 
 _CLASS_OF = {
@@ -145,6 +178,8 @@ def unaccepted(result: SpotTrainingResult) -> UnacceptedOutcome:
 
     :raises KeyError: the outcome is Completed, which every task accepts.
     """
+    if result.failure_cause is FailureCause.CAPACITY_ERROR:
+        return TrainingJobLackedCapacity(result)
     return _CLASS_OF[result.outcome](result)
 
 
@@ -185,11 +220,10 @@ class TuningJobStopped(UnacceptedTuningOutcome):
     advice = "Somebody called StopHyperParameterTuningJob; CloudTrail says who. Clear the task to tune again, with warm_start."
 
 
-class TuningJobFailed(UnacceptedTuningOutcome):
+class TuningJobFailed(_Failed, UnacceptedTuningOutcome):
     """The tuning job itself failed."""
 
     outcome = TuningOutcome.FAILED
-    advice = "This is not a matter of spot capacity: see the failure reason."
 
 
 _TUNING_CLASS_OF = {

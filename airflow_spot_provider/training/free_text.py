@@ -1,7 +1,8 @@
-"""Values as the text that SageMaker takes for them: of hyperparameters, environment variables and tags above all."""
+"""Values as the text that SageMaker takes for them, and back: of hyperparameters, environment variables and tags above all."""
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping
 from datetime import date
@@ -29,6 +30,26 @@ def as_free_text(value: Any) -> Any:
     """The same; lists and dicts as JSON, which scripts read them from. What cannot be text comes back as it is."""
     text = as_text(value)
     return text if isinstance(text, str) else _json_of(text)
+
+
+def container_of(value: object, kind: Any) -> Any | None:
+    """A dict or a list, read from text if a template rendered it as that; None if it is none.
+
+    :param value: a value, or its text as JSON or as Python.
+    :param kind: ``Mapping``, or ``(list, tuple)``, as :func:`isinstance` takes it.
+    """
+    if isinstance(value, str):
+        value = _read(value)
+    return value if isinstance(value, kind) else None
+
+
+def _read(text: str) -> Any:
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+    return None
 
 
 def _json_of(value: Any) -> Any:

@@ -10,10 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airflow_spot_provider.training.failure import FailureCause, failure_cause
 from airflow_spot_provider.training.json_text import clipped, json_bytes, sound, whole_uri
 from airflow_spot_provider.training.lifecycle import Outcome, Timeline, Transition, outcome_of
 from airflow_spot_provider.training.money import Cost, Price
 from airflow_spot_provider.training.savings import Savings, savings_percent
+from airflow_spot_provider.training.secrets import told_failure_reason
 
 MAX_RESULT_BYTES = 8_000
 """An XCom stays small: what a result's JSON takes at most, each character beyond ASCII counted as its escape."""
@@ -155,7 +157,7 @@ class SpotTrainingResult(BaseModel):
         )
         # What can be long gets what room there is: the reason first, then the metrics, then the timeline.
         room = MAX_RESULT_BYTES - _ROOM_FOR_COST - json_bytes(result.to_json())
-        reason = clipped(description.get("FailureReason") or "", min(_MAX_FAILURE_REASON, room))
+        reason = clipped(told_failure_reason(description), min(_MAX_FAILURE_REASON, room))
         room -= json_bytes(reason)
         metrics = _metrics(description.get("FinalMetricDataList") or (), min(_MAX_METRICS, room))
         room -= json_bytes(metrics)
@@ -196,6 +198,18 @@ class SpotTrainingResult(BaseModel):
     def known_cost(self) -> Cost | None:
         """What the job cost, ready to be summed; None if that is not known."""
         return Cost.read(self.cost, self.on_demand_cost, self.currency, self.price_date)
+
+    @property
+    def failure_cause(self) -> FailureCause | None:
+        """Whose fault it was that the job failed; None if it did not, or SageMaker does not say."""
+        return failure_cause(self.failure_reason) if self.outcome is Outcome.FAILED else None
+
+    @property
+    def lacked_capacity(self) -> bool:
+        """Whether the job failed because AWS had no instance for it, and so never trained: as good as MaxWaitTimeExceeded to whoever
+        has another way to train.
+        """
+        return self.failure_cause is FailureCause.CAPACITY_ERROR and not self.training_seconds
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for an XCom; :meth:`from_json` reads it back to an equal result."""

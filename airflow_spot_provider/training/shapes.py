@@ -10,8 +10,6 @@ The types are those of SageMaker's API model, as botocore has it: `botocore's da
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -19,7 +17,7 @@ from difflib import get_close_matches
 from numbers import Real
 from typing import Any
 
-from airflow_spot_provider.training.free_text import as_free_text, as_text
+from airflow_spot_provider.training.free_text import as_free_text, as_text, container_of
 from airflow_spot_provider.training.rules import NOT_KNOWN, Known
 
 _MEANT = {"HyperParameters": "StaticHyperParameters", "StaticHyperParameters": "HyperParameters"}
@@ -121,7 +119,7 @@ class _Fitting:
                 return self._number(value, shape, path)
 
     def _structure(self, value: object, shape: Shape, path: str) -> Any:
-        if (given := _container(value, Mapping)) is None:
+        if (given := container_of(value, Mapping)) is None:
             return self._refused(path, value, f"a dict of {shape.name.removesuffix('Request')}'s members")
         fitted: dict[Any, Any] = {}
         free_text = "Value" if set(shape.members) == {"Key", "Value"} else None
@@ -141,7 +139,7 @@ class _Fitting:
         return fitted
 
     def _map(self, value: object, shape: Shape, path: str) -> Any:
-        if (given := _container(value, Mapping)) is None:
+        if (given := container_of(value, Mapping)) is None:
             return self._refused(path, value, "a dict of names to values")
         fitted = {}
         for name, item in given.items():
@@ -152,7 +150,7 @@ class _Fitting:
         return fitted
 
     def _list(self, value: object, shape: Shape, path: str) -> Any:
-        if (given := _container(value, (list, tuple))) is None:
+        if (given := container_of(value, (list, tuple))) is None:
             return self._refused(path, value, "a list")
         items = [
             self.value(item, shape.of("member"), f"{path}[{place}]")
@@ -210,22 +208,6 @@ class _Fitting:
         self.problems.append(
             f"{path} is no member of {shape.name.removesuffix('Request')} in the botocore that is installed; {advice}."
         )
-
-
-def _container(value: object, kind: Any) -> Any | None:
-    """A dict or a list, read from text if it was rendered as that; None if it is none."""
-    if isinstance(value, str):
-        value = _read(value)
-    return value if isinstance(value, kind) else None
-
-
-def _read(text: str) -> Any:
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-            continue
-    return None
 
 
 def _number_of(value: object) -> float | None:

@@ -12,6 +12,7 @@ from airflow_spot_provider.training.json_text import clipped, json_bytes, sound
 from airflow_spot_provider.training.money import Cost
 from airflow_spot_provider.training.result import MAX_RESULT_BYTES, cost_of_all
 from airflow_spot_provider.training.savings import Savings
+from airflow_spot_provider.training.secrets import told_failure_reason
 from airflow_spot_provider.training.tuning_member import TuningMember
 from airflow_spot_provider.training.tuning_outcome import (
     TuningOutcome,
@@ -185,7 +186,7 @@ class SpotTuningResult(BaseModel):
             - json_bytes(result.to_json())
             - json_bytes(found and found.model_dump(mode="json"))
         )
-        reason = clipped(description.get("FailureReason") or "", min(_MAX_FAILURE_REASON, room))
+        reason = clipped(told_failure_reason(description), min(_MAX_FAILURE_REASON, room))
         table = _table(members, best.get("TrainingJobName"), description, room - json_bytes(reason))
         return result.model_copy(
             update={

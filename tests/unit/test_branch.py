@@ -69,6 +69,13 @@ def test_mapped_outcomes_that_differ_without_a_rule_are_an_error_that_counts_the
         _choice([_result("Completed"), _result("Failed"), _result("Completed")], **EACH_WAY)
 
 
+def test_job_without_capacity_goes_the_way_of_max_wait() -> None:
+    result = {**_result("Failed"), "failure_reason": "CapacityError: none left"}
+
+    assert _choice(result, **EACH_WAY) == ["b", "c"]
+    assert _choice({**result, "training_seconds": 60}, **EACH_WAY) == "e"
+
+
 def test_branch_in_a_mapped_group_follows_its_own_member() -> None:
     assert _choice([_result("Completed"), _result("Failed")], map_index=1, **EACH_WAY) == "e"
 

@@ -15,6 +15,7 @@ from airflow_spot_provider.training import (
     SpotTrainingError,
     SpotTrainingResult,
     TrainingJobFailed,
+    TrainingJobLackedCapacity,
     TrainingJobStopped,
     UnacceptedOutcome,
 )
@@ -36,6 +37,12 @@ ENDS: list[tuple[DescribedJob, type[UnacceptedOutcome], Outcome, str]] = [
     ),
     (a_training_job().stopped(), TrainingJobStopped, Outcome.STOPPED, "CloudTrail says who"),
     (a_training_job().failed(), TrainingJobFailed, Outcome.FAILED, "not a matter of spot capacity"),
+    (
+        a_training_job().failed("CapacityError: Unable to provision requested ML compute capacity."),
+        TrainingJobLackedCapacity,
+        Outcome.FAILED,
+        "AWS had no capacity for it",
+    ),
 ]
 
 
@@ -70,6 +77,25 @@ def test_failure_reason_is_told() -> None:
         "Training job digits-1 ended as Failed (AlgorithmError: no such column). "
         "This is not a matter of spot capacity: see the failure reason and the training log."
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("ClientError: Data download failed: no such bucket", "of what the request names"),
+        (
+            "InternalServerError: We encountered an internal error.",
+            "SageMaker itself failed, not the training",
+        ),
+        ("Something new: it broke", "See the failure reason, and the training log if there is one."),
+    ],
+)
+def test_whose_fault_a_failure_was_is_told_by_the_first_word_of_its_reason(reason: str, advice: str) -> None:
+    error = unaccepted(SpotTrainingResult.of(a_training_job().failed(reason).described()))
+
+    assert type(error) is TrainingJobFailed
+    assert advice in str(error)
+    assert ("training log" in str(error)) == reason.startswith("Something")
 
 
 def test_exceptions_can_be_handed_to_another_process() -> None:
