@@ -79,6 +79,10 @@ def general_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
     for path in (("RoleArn",), ("OutputDataConfig", "S3OutputPath"), ("StoppingCondition",)):
         if member_of(request, *path, known=known) is None:
             yield f"{'.'.join(path)} is missing from config; CreateTrainingJob requires it."
+    yield from _choice_problems(request, known)
+    output = member_of(request, "OutputDataConfig", "S3OutputPath", known=known)
+    if is_given(output) and not re.match(r"(s3|https)://[^/]+", str(output)):
+        yield f"OutputDataConfig.S3OutputPath is {output!r}; it takes s3://bucket/prefix."
     role = member_of(request, "RoleArn", known=known)
     if is_given(role) and not (isinstance(role, str) and _ROLE.fullmatch(role)):
         yield f"RoleArn is {role!r}; it takes a role's ARN, arn:aws:iam::<account>:role/<name>, or its name."
@@ -91,6 +95,27 @@ def general_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
             yield f"StoppingCondition.{field} is {seconds!r}; it takes a whole number of seconds (int), 1 or more."
     yield from tag_problems(request, known)
     yield from _hyperparameter_problems(member_of(request, "HyperParameters", known=known), known)
+
+
+def _choice_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
+    """Members of which SageMaker wants one or another."""
+    if isinstance(member_of(request, "AlgorithmSpecification", known=known), Mapping):
+        image, name = (
+            member_of(request, "AlgorithmSpecification", each, known=known)
+            for each in ("TrainingImage", "AlgorithmName")
+        )
+        if name is None and (image is None or (isinstance(image, str) and not image)):
+            yield "AlgorithmSpecification has neither TrainingImage nor AlgorithmName; it takes one of them. Give the image."
+        elif image is not None and name is not None:
+            yield "AlgorithmSpecification has both TrainingImage and AlgorithmName; it takes one of them. Take the other out."
+    if isinstance(member_of(request, "ResourceConfig", known=known), Mapping):
+        instances = {
+            each: member_of(request, "ResourceConfig", each, known=known)
+            for each in ("InstanceType", "InstanceCount", "InstanceGroups", "InstancePreferences")
+        }
+        missing = [each for each in ("InstanceType", "InstanceCount") if instances[each] is None]
+        if missing and instances["InstanceGroups"] is None and instances["InstancePreferences"] is None:
+            yield f"ResourceConfig has no {' and no '.join(missing)}; it takes both, or InstanceGroups. Give what is missing."
 
 
 def _hyperparameter_problems(parameters: object, known: Known) -> Iterator[str]:

@@ -342,7 +342,6 @@ def test_a_built_in_that_does_not_checkpoint_waits_an_hour_at_most(name: str, ta
         "public.example.com/kmeans:1",  # not in ECR, so not SageMaker's
         "kmeans",
         5,
-        None,
     ],
 )
 def test_any_other_image_may_wait_longer(image: Any) -> None:

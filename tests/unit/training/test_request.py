@@ -92,7 +92,7 @@ def test_arguments_win_over_config() -> None:
 def test_arguments_fill_members_that_config_has_not(absent: str) -> None:
     config = {"RoleArn": CONFIG["RoleArn"], "OutputDataConfig": CONFIG["OutputDataConfig"]}
     if absent == "None":
-        members = ("StoppingCondition", "CheckpointConfig", "ResourceConfig", "HyperParameters")
+        members = ("StoppingCondition", "CheckpointConfig", "HyperParameters")
         config.update(dict.fromkeys(members))
 
     request = spot_request(
@@ -100,13 +100,65 @@ def test_arguments_fill_members_that_config_has_not(absent: str) -> None:
         max_wait=86_400,
         checkpoint_s3_uri="s3://bucket/checkpoints",
         hyperparameters={"epochs": 3},
-        instance_type="ml.m5.large",
     )
 
     assert request["StoppingCondition"] == {"MaxWaitTimeInSeconds": 86_400}
     assert request["CheckpointConfig"] == {"S3Uri": "s3://bucket/checkpoints"}
     assert request["HyperParameters"] == {"epochs": "3"}
-    assert request["ResourceConfig"] == {"InstanceType": "ml.m5.large"}
+
+
+def test_an_argument_fills_in_what_resource_config_has_not() -> None:
+    resources = {"InstanceCount": 1, "VolumeSizeInGB": 10}
+
+    request = spot_request(
+        {**CONFIG, "ResourceConfig": resources}, max_wait=3_600, instance_type="ml.c5.xlarge"
+    )
+
+    assert request["ResourceConfig"] == {**resources, "InstanceType": "ml.c5.xlarge"}
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        (
+            {"AlgorithmSpecification": {"TrainingInputMode": "File"}},
+            "neither TrainingImage nor AlgorithmName.*Give",
+        ),
+        (
+            {"AlgorithmSpecification": {"TrainingImage": "i", "AlgorithmName": "a"}},
+            "both TrainingImage and AlgorithmName.*Take the other out",
+        ),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.m5.large"}},
+            "ResourceConfig has no InstanceCount; it takes both",
+        ),
+        ({"ResourceConfig": {"VolumeSizeInGB": 1}}, "has no InstanceType and no InstanceCount"),
+        (
+            {"OutputDataConfig": {"S3OutputPath": "bucket/out"}},
+            "S3OutputPath is 'bucket/out'; it takes s3://bucket",
+        ),
+    ],
+    ids=str,
+)
+def test_what_sagemaker_wants_one_of_is_told(members: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidSpotRequest, match=says) as raised:
+        spot_request({**CONFIG, **members}, max_wait=3_600)
+
+    assert len(raised.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"InstanceGroups": [{"InstanceType": "ml.m5.large", "InstanceCount": 1, "InstanceGroupName": "g"}]},
+        {"InstanceType": TEMPLATE, "InstanceCount": TEMPLATE},
+    ],
+    ids=["groups", "templates"],
+)
+def test_other_ways_to_say_the_instances_are_fine(resources: dict[str, Any]) -> None:
+    request = spot_request({**CONFIG, "ResourceConfig": resources}, max_wait=3_600, known=rendered)
+
+    assert request["ResourceConfig"] == resources
 
 
 @pytest.mark.parametrize(
