@@ -26,6 +26,9 @@ NOT_KNOWN = object()
 MEMBERS_WITH_FIELDS = ("CheckpointConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition")
 """The members that these rules look into."""
 
+_TUNING_RESOURCES = "HyperParameterTuningResourceConfig"
+"""What a tuning job's definition may have instead of a ResourceConfig."""
+
 MAX_HYPERPARAMETERS = 100
 MAX_TAGS = 50
 """SageMaker's limit on the tags of a job."""
@@ -99,6 +102,10 @@ def general_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
 
 def _choice_problems(request: Mapping[str, Any], known: Known) -> Iterator[str]:
     """Members of which SageMaker wants one or another."""
+    if "ServerlessJobConfig" not in request:
+        for member, instead in (("AlgorithmSpecification", ""), ("ResourceConfig", _TUNING_RESOURCES)):
+            if all(member_of(request, each, known=known) is None for each in (member, instead)):
+                yield f"{member} is missing from config; CreateTrainingJob requires it."
     if isinstance(member_of(request, "AlgorithmSpecification", known=known), Mapping):
         image, name = (
             member_of(request, "AlgorithmSpecification", each, known=known)

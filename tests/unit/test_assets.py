@@ -138,6 +138,8 @@ def test_asset_of_a_sweep_is_updated_once_and_tells_of_the_best_trial(
             "sweep",
             config={
                 "RoleArn": "arn:aws:iam::123456789012:role/training",
+                "AlgorithmSpecification": {"TrainingImage": "local/image:1", "TrainingInputMode": "File"},
+                "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
                 "OutputDataConfig": {"S3OutputPath": "s3://bucket/output"},
             },
             space={"x": Uniform(-1, 1)},

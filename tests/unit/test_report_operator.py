@@ -24,6 +24,8 @@ from airflow_spot_provider.training import InvalidSpotRequest, Outcome, SpotTrai
 
 CONFIG = {
     "RoleArn": "arn:aws:iam::123456789012:role/training",
+    "AlgorithmSpecification": {"TrainingImage": "local/image:1", "TrainingInputMode": "File"},
+    "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
     "OutputDataConfig": {"S3OutputPath": "s3://bucket/output"},
     "StoppingCondition": {"MaxRuntimeInSeconds": 600},
 }

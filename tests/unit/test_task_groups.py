@@ -14,7 +14,9 @@ from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
 
 CONFIG = {
     "RoleArn": "arn:aws:iam::123456789012:role/training",
+    "AlgorithmSpecification": {"TrainingImage": "local/image:1", "TrainingInputMode": "File"},
     "OutputDataConfig": {"S3OutputPath": "s3://bucket/output"},
+    "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
     "StoppingCondition": {"MaxRuntimeInSeconds": 7200},
 }
 ARGUMENTS: dict[str, Any] = {"max_wait": 9000, "checkpoint_s3_uri": "s3://bucket/checkpoints"}

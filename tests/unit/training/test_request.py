@@ -90,7 +90,8 @@ def test_arguments_win_over_config() -> None:
 
 @pytest.mark.parametrize("absent", ["left out", "None"])
 def test_arguments_fill_members_that_config_has_not(absent: str) -> None:
-    config = {"RoleArn": CONFIG["RoleArn"], "OutputDataConfig": CONFIG["OutputDataConfig"]}
+    given = ("RoleArn", "OutputDataConfig", "AlgorithmSpecification", "ResourceConfig")
+    config = {member: CONFIG[member] for member in given}
     if absent == "None":
         members = ("StoppingCondition", "CheckpointConfig", "HyperParameters")
         config.update(dict.fromkeys(members))
@@ -124,6 +125,9 @@ def test_an_argument_fills_in_what_resource_config_has_not() -> None:
             {"AlgorithmSpecification": {"TrainingInputMode": "File"}},
             "neither TrainingImage nor AlgorithmName.*Give",
         ),
+        ({"AlgorithmSpecification": {"TrainingImage": ""}}, "neither TrainingImage nor AlgorithmName"),
+        ({"AlgorithmSpecification": None}, "AlgorithmSpecification is missing from config"),
+        ({"ResourceConfig": None}, "ResourceConfig is missing from config"),
         (
             {"AlgorithmSpecification": {"TrainingImage": "i", "AlgorithmName": "a"}},
             "both TrainingImage and AlgorithmName.*Take the other out",
