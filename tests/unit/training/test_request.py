@@ -506,3 +506,14 @@ def test_members_of_any_type_are_compared_without_asking_their_truth() -> None:
         spot_request(config)
 
     assert len(raised.value.problems) == 5
+
+
+@pytest.mark.parametrize("instead", ["HyperParameterTuningResourceConfig", "ServerlessJobConfig"])
+def test_what_stands_for_a_resource_config_is_enough(instead: str) -> None:
+    assert spot_request({**CONFIG, "ResourceConfig": None, instead: {}}, max_wait=3_600)
+
+
+@pytest.mark.parametrize("member", ["AlgorithmSpecification", "ResourceConfig"])
+def test_without_an_image_or_instances_there_is_no_job(member: str) -> None:
+    with pytest.raises(InvalidSpotRequest, match=f"{member} is missing from config"):
+        spot_request({**CONFIG, member: None}, max_wait=3_600)
