@@ -38,16 +38,18 @@ def checkpoints_seen(context: Context, log: Log, job_name: str) -> Checkpoints |
 
 def repeat_log_and_publish_curves(
     context: Context, log: Log, hook: SageMakerSpotHook, description: Description, *, publishes: bool
-) -> None:
+) -> Sequence[tuple[int, str]]:
     """Repeat the newest lines of the training log of a job that has ended, and publish what curves there are in it.
 
     :param publishes: whether the task publishes XComs at all.
+    :return: what was read of the log: times in epoch milliseconds, and texts.
     """
     wants_curves = publishes and bool(definitions_of(description))
     read = LOG_LINES_FOR_CURVES if wants_curves else LOG_LINES
     lines = repeat_training_log(log, hook, description["TrainingJobName"], read=read)
     if wants_curves:
         publish_curves(context, log, description, lines)
+    return lines
 
 
 def publish_curves(

@@ -258,11 +258,12 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
             raise unaccepted(result)
         return self._returned(description, result)
 
-    def _repeat_training_log(self, context: Context, description: Description) -> None:
-        if self.print_log:
-            repeat_log_and_publish_curves(
-                context, self.log, self.hook, description, publishes=self.do_xcom_push
-            )
+    def _repeat_training_log(self, context: Context, description: Description) -> Sequence[tuple[int, str]]:
+        if not self.print_log:
+            return ()
+        return repeat_log_and_publish_curves(
+            context, self.log, self.hook, description, publishes=self.do_xcom_push
+        )
 
     def _accepts(self, result: SpotTrainingResult) -> bool:
         """Whether the task succeeds."""

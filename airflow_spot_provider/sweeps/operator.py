@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from optuna.trial import FrozenTrial, TrialState
 
 from airflow_spot_provider.aws.kinds import Description
-from airflow_spot_provider.operators._account import tell
+from airflow_spot_provider.operators._account import LOG_LINES, tell
 from airflow_spot_provider.operators._members import with_own_checkpoints
 from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
@@ -19,15 +21,18 @@ from airflow_spot_provider.sweeps.trigger import SpotTrialTrigger
 from airflow_spot_provider.training import (
     Attempt,
     InvalidSpotRequest,
+    Outcome,
     Savings,
+    SpotTrainingError,
     SpotTrainingResult,
     TaskIdentity,
 )
 from airflow_spot_provider.training.exceptions import unaccepted
+from airflow_spot_provider.training.metric_curves import definitions_of
 from airflow_spot_provider.training.progress import Facts
 from airflow_spot_provider.training.result import cost_of_all
 from airflow_spot_provider.training.rules import Known
-from airflow_spot_provider.triggers._matching import CannotMatch, compiled
+from airflow_spot_provider.triggers._matching import CannotMatch, compiled, found_by
 from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 
 if TYPE_CHECKING:
@@ -173,12 +178,31 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
             self._release(result.job_arn)
             measure(self.log, context, result, instance_type=result.instance_type)
             tell(self.log, description, result, spot_wanted=self.managed_spot)
-            self._repeat_training_log(context, description)
+            lines = self._repeat_training_log(context, description)
         self.log.info("Trial %s is told as %s.", self._trial.number, state.name)
-        if state is TrialState.FAIL and trials.failures_in_a_row() >= self.max_failures:
+        if state is not TrialState.FAIL:
+            return result.to_json()
+        error: SpotTrainingError
+        if result.outcome is Outcome.COMPLETED:
+            error = SpotTrainingError(self._why_there_is_none(description, trials.missing(result), lines))
+            self.log.warning("%s", error)
+        else:
+            error = unaccepted(result)
+        if trials.failures_in_a_row() >= self.max_failures:
             self.log.error("%s trials of this slot failed in a row; the slot ends.", self.max_failures)
-            raise unaccepted(result)
+            raise error
         return result.to_json()
+
+    def _why_there_is_none(
+        self, description: Description, metrics: Sequence[str], lines: Sequence[tuple[int, str]]
+    ) -> str:
+        """Why a job that completed has no value for some objectives: it diverged, or nothing in its log was read as one."""
+        if not lines:
+            with suppress(ClientError, BotoCoreError):  # then nothing is said of its log
+                lines = self.hook.newest_log_events(description["TrainingJobName"], LOG_LINES).lines
+        definitions = definitions_of(description)
+        told = " ".join(_why_no_value(metric, definitions.get(metric), lines) for metric in metrics)
+        return f"{description['TrainingJobName']} completed without a value for the study. {told}"
 
     @property
     def _facts(self) -> Facts:
@@ -221,6 +245,25 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
     @property
     def _sweep(self) -> SweepSettings:
         return SweepSettings.from_json({**self.settings, "study": self.study, "storage": self.storage})
+
+
+def _why_no_value(metric: str, regex: str | None, lines: Sequence[tuple[int, str]]) -> str:
+    """Why a job has no value of a metric.
+
+    :param regex: by which it is read from the training log; None if nothing defines it.
+    :param lines: the newest of that log, with their times.
+    """
+    try:
+        read = [text for _, text in found_by(regex, lines)] if regex else []
+    except CannotMatch as error:
+        return f"The Regex of {metric} is {regex!r}: {error}."
+    if read:
+        return f"{metric} was {read[-1]!r} at last, which is no finite number: the training diverged."
+    how = (
+        f"{regex!r} is what MetricDefinitions read it by" if regex else "no MetricDefinition is of that name"
+    )
+    where = "in the newest lines of the training log" if lines else "in its log"
+    return f"No {metric} was found {where}: {how}. A value of NaN is found by a Regex that takes words too."
 
 
 def run_key(ti: Any) -> str:

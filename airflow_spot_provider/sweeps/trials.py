@@ -155,25 +155,24 @@ class Trials:
     def tell(self, trial: FrozenTrial, result: SpotTrainingResult) -> TrialState:
         """Tell the study how a trial's job went. A second time changes nothing.
 
-        :raises SpotTrainingError: the job completed and published no objective; with the metrics that there are.
+        One that completed without a value for each objective, as when it diverged, is told as failed, which is what Optuna itself
+        does with NaN.
         """
         trial = self._frozen(trial.number)
         if trial.state in _FINISHED:
             return trial.state
         self._mark(trial, RESULT, json.dumps(result.to_json()))
-        missing = [metric for metric in self._settings.metrics if metric not in result.metrics]
-        if result.outcome is Outcome.COMPLETED and not missing:
+        if result.outcome is Outcome.COMPLETED and not self.missing(result):
             values = [result.metrics[metric] for metric in self._settings.metrics]
             return self._study.tell(trial.number, values, skip_if_finished=True).state
         lost = LOST in trial.user_attrs and result.outcome is Outcome.STOPPED
         state = TrialState.PRUNED if lost else TrialState.FAIL
         self._study.tell(trial.number, state=state, skip_if_finished=True)
-        if result.outcome is Outcome.COMPLETED:
-            raise SpotTrainingError(
-                f"{result.job_name} completed and published no metric {missing}; the metrics there are: "
-                f"{sorted(result.metrics) or 'none'}. MetricDefinitions say what is read from the training log."
-            )
         return state
+
+    def missing(self, result: SpotTrainingResult) -> list[str]:
+        """The objectives that a job has no value for."""
+        return [metric for metric in self._settings.metrics if metric not in result.metrics]
 
     def give_up(self) -> int:
         """Tell the trials that nobody goes on with as failed, and how many they were."""

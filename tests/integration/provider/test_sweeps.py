@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,12 +246,49 @@ def test_failed_trials_are_told_and_only_many_in_a_row_fail_the_slot(sweep: Swee
     assert all(result.outcome is Outcome.FAILED for result in sweep.trials.results().values())
 
 
-def test_metric_that_no_job_publishes_ends_the_slot_with_those_there_are(sweep: Sweep) -> None:
+@pytest.mark.parametrize(
+    ("printed", "regex", "why"),
+    [
+        (
+            "loss=nan",
+            r"loss=(\S+)",
+            "loss was 'nan' at last, which is no finite number: the training diverged",
+        ),
+        ("loss=-inf", r"loss=(\S+)", "loss was '-inf' at last"),
+        (
+            "loss=nan",
+            r"loss=([0-9.]+)",
+            r"No loss was found .*: 'loss=\(\[0-9.\]\+\)' is what MetricDefinitions",
+        ),
+    ],
+)
+def test_trial_that_completes_without_a_value_is_told_as_failed_and_the_slot_goes_on(
+    sweep: Sweep, printed: str, regex: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    diverges = "*-trials-[02]-*"
+    program = f'case "$TRAINING_JOB_NAME" in {diverges}) echo {printed};; *) echo loss=0.5;; esac'
+    sweep.config["AlgorithmSpecification"] |= {
+        "ContainerEntrypoint": ["/bin/sh", "-c", program],
+        "MetricDefinitions": [{"Name": "loss", "Regex": regex}],
+    }
+    sweep.budget = {"trials": 4}
+
+    sweep.run()
+
+    assert [trial.state.name for trial in sweep.trials.all()] == ["FAIL", "COMPLETE"] * 2
+    assert len(re.findall(why, capsys.readouterr().out)) == 2
+
+
+def test_slot_none_of_whose_trials_has_a_value_ends_and_says_why(sweep: Sweep) -> None:
     sweep.config["AlgorithmSpecification"]["MetricDefinitions"] = [
         {"Name": "auc", "Regex": r"loss=([0-9.]+)"}
     ]
-    with pytest.raises(SpotTrainingError, match=r"no metric \['loss'\]; the metrics there are: \['auc'\]"):
+    sweep.budget = {"trials": 10}
+
+    with pytest.raises(SpotTrainingError, match=r"No loss was found .*: no MetricDefinition is of that name"):
         sweep.run()
+
+    assert [trial.state.name for trial in sweep.trials.all()] == ["FAIL"] * 3
 
 
 def test_losing_trial_is_stopped_and_told_as_pruned(
