@@ -78,6 +78,10 @@ RELEASED = "airflow-spot:released"
 """Why no try waits for it any more: ``published`` (its result was) or ``killed`` (by a user)."""
 NEXT_RUNG = "airflow-spot:next-rung"
 """The task that a user wants to go on with: the job is stopped for it, and its checkpoint is where that task begins."""
+RESUMED_FROM = "airflow-spot:resumed-from"
+"""The job whose checkpoints it went on from, or their prefix where the job is not known."""
+_LATER = (RELEASED, NEXT_RUNG)
+"""What is put on a job when it has been created."""
 
 _NOT_IN_A_TAG = re.compile(r"[^\w\s.:/=+\-@]")
 
@@ -102,10 +106,20 @@ def own_tags(task: TaskIdentity, try_number: int, *, beside: int) -> dict[str, s
     :param beside: how many tags the user gives it; at most 47.
     """
     tags = tags_of(task, try_number)
-    later = (RELEASED, NEXT_RUNG)
-    if beside + len(tags) + len(later) <= MAX_TAGS:
+    if beside + len(tags) + len(_LATER) <= MAX_TAGS:
         return tags
     return {key: tags[key] for key in (TASK, TRY)}
+
+
+def with_tag(request: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:
+    """A request with one tag more, if there is room for it.
+
+    :param request: of the Create operation, with the tags of :func:`own_tags`.
+    """
+    tags = [*(request.get("Tags") or ())]
+    if len(tags) + len(_LATER) < MAX_TAGS:
+        tags.append({"Key": key, "Value": _NOT_IN_A_TAG.sub("_", value)[:256]})
+    return {**request, "Tags": tags}
 
 
 def take_over(jobs: Jobs, description: Mapping[str, Any], *, try_number: int) -> bool:

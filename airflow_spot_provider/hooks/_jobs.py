@@ -9,10 +9,11 @@ from typing import Any, Protocol, TypeVar, cast
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from airflow_spot_provider.aws.errors import code_of, is_name_in_use, is_not_found
+from airflow_spot_provider.aws.errors import code_of, is_denied, is_name_in_use, is_not_found
 from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.lag import TagsNotKnown, is_young, told_at
 from airflow_spot_provider.aws.limits import refusal_of
+from airflow_spot_provider.aws.ownership import RESUMED_FROM
 from airflow_spot_provider.aws.watch import Log, Watch, watch_blocking
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
 from airflow_spot_provider.training.secrets import masked_text
@@ -167,6 +168,17 @@ class SageMakerJobs:
             return self._connection.patiently(_listed, lagging=may_lag)
         except TagsNotKnown:
             return {}
+
+    def resumed_from(self, description: Description) -> str | None:
+        """What a training job went on from: by its tag, if it has checkpoints and its tags can be read."""
+        if not description.get("CheckpointConfig"):
+            return None
+        try:
+            return self.get_tags(description[self.kind.arn]).get(RESUMED_FROM)
+        except ClientError as error:
+            if is_denied(error):
+                return None
+            raise
 
     def add_tags(self, job_arn: str, tags: Mapping[str, str]) -> None:
         """Put tags on a job, over those of the same keys."""

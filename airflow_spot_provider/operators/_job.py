@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -215,6 +215,8 @@ class SpotJobOperator(TurnTakingOperator):
         begun: dict[str, Any] = {self.kind.name: submitted.job_name}
         if submitted.created_at is not None:
             begun["CreationTime"] = submitted.created_at
+        if submitted.checkpoint_s3_uri is not None:
+            begun["CheckpointConfig"] = {"S3Uri": submitted.checkpoint_s3_uri}
         return begun
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - OpenLineage's signature
@@ -273,6 +275,7 @@ class SpotJobOperator(TurnTakingOperator):
             names=self._names(task, request),
             try_number=self._try_number,
             about_to_create=self._set_job_name,
+            prepare=partial(self._prepare, context),
         )
         if self._killed and self.cancel_on_kill:
             # The kill came in the middle of the call, and may have found no job yet.
@@ -295,6 +298,16 @@ class SpotJobOperator(TurnTakingOperator):
                 job_name=submitted.job_name,
             )
         return submitted
+
+    def _prepare(
+        self,
+        context: Context,  # noqa: ARG002 - what relatives are found by
+        request: Mapping[str, Any],
+        job_name: str,  # noqa: ARG002
+        earlier: Sequence[Description],  # noqa: ARG002
+    ) -> Mapping[str, Any]:
+        """The request of the job of this name, which follows these attempts."""
+        return request
 
     def _names(self, task: TaskIdentity, request: Mapping[str, Any]) -> Names:
         return partial(self._name, task, base=request.get(self.kind.name))

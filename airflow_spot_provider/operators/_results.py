@@ -26,6 +26,14 @@ def pull_results(context: Context, training_task_id: str) -> list[SpotTrainingRe
     )
 
 
+def results_of_training(context: Context, task_id: str) -> list[SpotTrainingResult]:
+    """The same of a task that may be another than a training, or has left something else: then none."""
+    try:
+        return pull_results(context, task_id)
+    except SpotTrainingError:
+        return []
+
+
 def pull_tuning_results(context: Context, tuning_task_id: str) -> list[SpotTuningResult]:
     """The results of a tuning task: one, or one for each map index; none if it left none.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -25,6 +25,8 @@ from airflow_spot_provider.training import (
 
 Names = Callable[[int], str]
 """Gives the name of a task instance's first job, its second, and so on: always the same."""
+Prepare = Callable[[Mapping[str, Any], str, Sequence[Description]], Mapping[str, Any]]
+"""Makes a job's own request from that of all attempts, its name, and the attempts before it."""
 
 
 class Found(Enum):
@@ -44,12 +46,14 @@ class Submitted:
     :param found: what was there before. A KILLED_JOB has to end before the task may have another.
     :param earlier: descriptions of the attempts before this one, all ended.
     :param created_at: when the job was created just now, by AWS's clock; None if it was there, or that is not known.
+    :param checkpoint_s3_uri: where its checkpoints are; None if it has none.
     """
 
     job_name: str
     found: Found
     earlier: tuple[Description, ...] = ()
     created_at: datetime | None = None
+    checkpoint_s3_uri: str | None = None
 
 
 def submit(
@@ -60,6 +64,7 @@ def submit(
     names: Names,
     try_number: int,
     about_to_create: Callable[[str], None],
+    prepare: Prepare = lambda request, _name, _earlier: request,
 ) -> Submitted:
     """Create this task instance's job, or adopt the one that an earlier try created and nobody has seen the end of.
 
@@ -69,6 +74,7 @@ def submit(
     :param names: what its jobs are called.
     :param try_number: the try that submits.
     :param about_to_create: is told each name before it is asked for, so that a kill finds the job whenever it comes.
+    :param prepare: makes the request of the one that bears a name, from the attempts before it.
     :raises JobNameTaken: the user's name belongs to another job.
     :raises MustWaitItsTurn: SageMaker takes no more jobs just now, and this task has none.
     :raises SpotTrainingError: SageMaker does not take the request, or this task may not look at the job that is there.
@@ -81,27 +87,36 @@ def submit(
     for attempt in itertools.count(1):
         name = names(attempt)
         about_to_create(name)
+        prepared = prepare(request, name, earlier)
         try:
-            created = jobs.create({**request, kind.name: name})
+            created = jobs.create({**prepared, kind.name: name})
         except MustWaitItsTurn:
             # SageMaker may look at its quotas before it looks at the name, and it may be this very job that fills them.
             if not _is_seen(jobs, name):
                 raise
             created = False
         if created:
-            return Submitted(name, Found.NOTHING, tuple(earlier), jobs.created_at)
+            return Submitted(name, Found.NOTHING, tuple(earlier), jobs.created_at, checkpoint_uri(prepared))
         try:
-            met = _met(jobs, name, task, try_number)
+            found, description = _met(jobs, name, task, try_number)
         except ClientError as error:
             raise _not_taken_up(jobs, name, error) from error
-        if isinstance(met, Found):
-            return Submitted(name, met, tuple(earlier))
-        earlier.append(met)
+        if found is not None:
+            return Submitted(name, found, tuple(earlier), None, checkpoint_uri(description))
+        earlier.append(description)
     raise AssertionError("attempts are counted without end")
 
 
-def _met(jobs: SageMakerJobs, name: str, task: TaskIdentity, try_number: int) -> Found | Description:
-    """What the job of this name is to this task; the description of one that has ended, and that was let go of.
+def checkpoint_uri(part: Mapping[str, Any]) -> str | None:
+    """Where the checkpoints of a request or a description are; None if it has none."""
+    uri = (part.get("CheckpointConfig") or {}).get("S3Uri")
+    return None if uri is None else str(uri)
+
+
+def _met(
+    jobs: SageMakerJobs, name: str, task: TaskIdentity, try_number: int
+) -> tuple[Found | None, Description]:
+    """What the job of this name is to this task, and its description; None of one that has ended, and that was let go of.
 
     The job may have been created a moment ago, by a call whose answer got lost: then its description, its tags and a policy that goes by
     them may lag, and ``jobs`` asks again.
@@ -117,14 +132,14 @@ def _met(jobs: SageMakerJobs, name: str, task: TaskIdentity, try_number: int) ->
         )
     ended = kind.has_ended(description)
     if RELEASED not in tags and ended:
-        return Found.ENDED_JOB
+        return Found.ENDED_JOB, description
     if RELEASED not in tags and take_over(jobs, description, try_number=try_number):
-        return Found.OWN_JOB
+        return Found.OWN_JOB, description
     if not ended:
         # A kill has let go of it and may not have stopped it yet; a second stop does no harm.
         jobs.stop(name)
-        return Found.KILLED_JOB
-    return description
+        return Found.KILLED_JOB, description
+    return None, description
 
 
 def _advice(task: TaskIdentity) -> str:

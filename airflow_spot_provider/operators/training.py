@@ -16,11 +16,19 @@ from airflow_spot_provider.links.sagemaker import (
 )
 from airflow_spot_provider.operators._account import tell
 from airflow_spot_provider.operators._checking import checked_request
+from airflow_spot_provider.operators._checkpoints import (
+    Resumption,
+    find_writer,
+    look_under,
+    warn_of_shared_prefix,
+)
 from airflow_spot_provider.operators._job import SpotJobOperator
 from airflow_spot_provider.operators._members import reads_map_index, with_own_checkpoints
 from airflow_spot_provider.operators._metrics import measure
 from airflow_spot_provider.operators._outcomes import checked_outcomes, is_accepted
 from airflow_spot_provider.operators._rendering import is_rendered
+from airflow_spot_provider.operators._results import results_of_training
+from airflow_spot_provider.operators._spot_tasks import spot_tasks_upstream_of
 from airflow_spot_provider.operators._submission import Submitted
 from airflow_spot_provider.operators._while_waiting import checkpoints_seen, repeat_log_and_publish_curves
 from airflow_spot_provider.training import (
@@ -72,6 +80,9 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
     :param cancel_on_kill: whether clearing, failing or succeeding the waiting task stops the job.
     :param publish_hyperparameters: names of hyperparameters to have in the result; they may be secrets, so none is unasked.
     :param print_log: whether the newest 200 lines of the training log are repeated in the task log.
+    :param resume_from_checkpoint: go on from whatever lies under the checkpoint prefix, whoever wrote it. Without it a job goes on from
+        the checkpoints of its own task, and of trainings upstream of it in the same DAG run, that did not complete; where another run's are
+        there, it trains into ``<prefix>/<job name>``.
     :param separate_members: whether each member of a mapped task has checkpoints of its own: ``/<map index>`` is added to the
         prefix, unless its template reads the map index itself. All tasks of a mapped task group that are given the same prefix
         share it member by member. False leaves the prefix as it is.
@@ -101,6 +112,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
     ui_color = "#0072b2"
     ui_fgcolor = "#ffffff"
     _checkpoints_seen: Checkpoints | None = None
+    _checkpoint_s3_uri: str | None = None
 
     def __init__(
         self,
@@ -117,6 +129,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         publish_hyperparameters: Collection[str] = (),
         print_log: bool = True,
         separate_members: bool = True,
+        resume_from_checkpoint: bool = False,
         checkpoint_interval: float | timedelta | None = None,
         alerts: Sequence[SpotAlert] = (),
         **kwargs: Any,
@@ -133,6 +146,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         self.publish_hyperparameters = _checked_names(publish_hyperparameters)
         self.print_log = print_log
         self.separate_members = separate_members
+        self.resume_from_checkpoint = resume_from_checkpoint
         self.checkpoint_interval = checked_checkpoint_interval(checkpoint_interval)
         self.alerts = alerts
         self._conditions = checked_alerts(alerts, looks_at_checkpoints=self.checkpoint_interval is not None)
@@ -195,9 +209,32 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
 
     def _submit(self, context: Context, request: Mapping[str, Any]) -> Submitted:
         submitted = super()._submit(context, request)
-        if self._task is not None and self._task.map_index >= 0 and "CheckpointConfig" in request:
-            self.log.info("Its checkpoints: %s", request["CheckpointConfig"].get("S3Uri"))
+        self._checkpoint_s3_uri = submitted.checkpoint_s3_uri
+        if submitted.checkpoint_s3_uri is not None:
+            self.log.info("Its checkpoints: %s", submitted.checkpoint_s3_uri)
         return submitted
+
+    def _prepare(
+        self, context: Context, request: Mapping[str, Any], job_name: str, earlier: Sequence[Description]
+    ) -> Mapping[str, Any]:
+        resumption = Resumption(
+            resumes=self.resume_from_checkpoint,
+            relatives=self._relatives(context),
+            look=look_under(self.hook),
+            writer=find_writer(self.hook),
+            log=self.log,
+        )
+        return resumption.prepare(request, job_name, earlier)
+
+    def _relatives(self, context: Context) -> list[SpotTrainingResult]:
+        """The trainings of this run that this one follows: it may be there to go on from their checkpoints."""
+        if not self.has_dag():
+            return []
+        return [
+            result
+            for task_id in sorted(spot_tasks_upstream_of(self))
+            for result in results_of_training(context, task_id)
+        ]
 
     def _do_render_template_fields(
         self,
@@ -210,6 +247,20 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         if parent is self:
             self._reads_map_index = reads_map_index(self.checkpoint_s3_uri, self.config)
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+    def resolve_template_files(self) -> None:
+        """Look at what the DAG makes of this task: this is the one call that Airflow makes on each when the DAG is complete."""
+        super().resolve_template_files()
+        dag = self.get_dag()
+        if dag is not None and not self.resume_from_checkpoint:
+            warn_of_shared_prefix(self.task_id, self._checkpoint_template(), dag.schedule)
+
+    def _checkpoint_template(self) -> Any:
+        """The checkpoint prefix before it is rendered, as far as it can be told."""
+        config = self.config if isinstance(self.config, Mapping) else {}
+        return self.checkpoint_s3_uri or member_of(
+            config, "CheckpointConfig", "S3Uri", known=everything_is_known
+        )
 
     def _name(self, task: TaskIdentity, attempt: int, base: str | None) -> str:
         return job_name(task, attempt, base=base, unique=self.makes_names_unique)
@@ -226,7 +277,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         request = self._request()
         if self.checkpoint_interval is not None:
             asked["checkpoint_interval"] = self.checkpoint_interval
-            asked["checkpoint_s3_uri"] = request["CheckpointConfig"]["S3Uri"]
+            asked["checkpoint_s3_uri"] = self._checkpoint_s3_uri or request["CheckpointConfig"]["S3Uri"]
         if self._conditions:
             asked["alerts"] = self._conditions
             asked["max_wait"] = request["StoppingCondition"].get("MaxWaitTimeInSeconds")
@@ -245,6 +296,7 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
             description,
             earlier=[Attempt.model_validate(each) for each in earlier],
             published_hyperparameters=self.publish_hyperparameters,
+            resumed_from=self._jobs.resumed_from(description),
         )
         result = result.priced(self.hook.price_of(result.instance_type))
         if self.checkpoint_interval is not None:

@@ -166,6 +166,7 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
             description,
             earlier=[Attempt.model_validate(each) for each in earlier],
             published_hyperparameters=self._sweep.space,
+            resumed_from=self._jobs.resumed_from(description),
         )
         result = result.priced(self.hook.price_of(result.instance_type))
         trials = self._trials(context)

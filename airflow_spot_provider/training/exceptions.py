@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from airflow_spot_provider.training.tuning_result import SpotTuningResult
 
 
+class SharedCheckpointPrefix(UserWarning):
+    """Every run of a scheduled DAG has the same checkpoint prefix."""
+
+
 class SpotTrainingError(Exception):
     """Anything that this provider raises on purpose."""
 

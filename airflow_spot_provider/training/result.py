@@ -81,6 +81,8 @@ class SpotTrainingResult(BaseModel):
     :param timeline_left_out: how many transitions the timeline leaves out.
     :param model_artifacts: S3 URI of model.tar.gz, if there is one.
     :param checkpoint_s3_uri: CheckpointConfig.S3Uri, if there is one.
+    :param resumed_from: the job whose checkpoint it went on from, or the prefix of the checkpoints where the job is not known; None
+        if it began anew.
     :param metrics: the last value of each metric in FinalMetricDataList, as many as fit in 2,000 bytes of JSON. One
         that is no finite number (a loss of NaN) is left out: JSON has no such number.
     :param hyperparameters: those that the user asked to have published, as text, as many as fit in 1,000 bytes of JSON.
@@ -111,6 +113,7 @@ class SpotTrainingResult(BaseModel):
     timeline_left_out: int = 0
     model_artifacts: str | None = None
     checkpoint_s3_uri: str | None = None
+    resumed_from: str | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     hyperparameters: dict[str, str] = Field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
@@ -126,6 +129,7 @@ class SpotTrainingResult(BaseModel):
         *,
         earlier: Sequence[Attempt] = (),
         published_hyperparameters: Iterable[str] = (),
+        resumed_from: str | None = None,
     ) -> SpotTrainingResult:
         """Read the result of an ended job from its DescribeTrainingJob answer.
 
@@ -133,6 +137,7 @@ class SpotTrainingResult(BaseModel):
         :param earlier: the attempts that this task made before.
         :param published_hyperparameters: names of the hyperparameters that the user asked to have in the result: they may be
             secrets, so none is there unasked.
+        :param resumed_from: what it went on from.
         :raises ValueError: the job has not ended.
         """
         attempt = Attempt.of(description)
@@ -153,6 +158,7 @@ class SpotTrainingResult(BaseModel):
             waiting_seconds=round(timeline.waiting_seconds, 3),
             model_artifacts=whole_uri((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts")),
             checkpoint_s3_uri=whole_uri((description.get("CheckpointConfig") or {}).get("S3Uri")),
+            resumed_from=whole_uri(resumed_from),
             attempts=(*earlier, attempt)[-_MAX_ATTEMPTS:],
         )
         # What can be long gets what room there is: the reason first, then the metrics, then the timeline.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 from airflow_spot_provider.training.free_text import container_of
@@ -29,6 +30,8 @@ SECRET_MEMBERS = HYPERPARAMETERS | {
 """The members of CreateTrainingJob, CreateHyperParameterTuningJob and of what describes these jobs whose values are never shown."""
 _SHORTEST = 4
 """Characters from which on a hyperparameter is masked in a text, and from which on the beginning of a cut secret is."""
+_LONG = 24
+"""Characters from which on a value is known by its beginning, half as long."""
 _MAX_FAILURE_REASON = 1_024
 """Characters at which SageMaker cuts a FailureReason (`DescribeTrainingJob
 <https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html>`_)."""
@@ -80,6 +83,8 @@ def masked_text(text: str, part: Any) -> str:
     if not forms:
         return text
     masked = re.sub("|".join(map(_by_itself, forms)), MASK, text)
+    for form in forms:
+        masked = _without_beginnings(masked, form)
     return _without_cut_secret(masked, forms) if len(text) >= _MAX_FAILURE_REASON else masked
 
 
@@ -155,6 +160,18 @@ def _by_itself(form: str) -> str:
 
 def _is_of_word(character: str) -> bool:
     return character.isalnum() or character == "_"
+
+
+def _without_beginnings(text: str, form: str) -> str:
+    """A refusal may quote the beginning of a long value alone, with three dots after it."""
+    if len(form) < _LONG:
+        return text
+    place = 0
+    while (place := text.find(form[: _LONG // 2], place)) >= 0:
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(text[place:], form, strict=False))
+        size = sum(1 for _ in same)
+        text = f"{text[:place]}{MASK}{text[place + size :]}"
+    return text
 
 
 def _without_cut_secret(text: str, forms: Iterable[str]) -> str:

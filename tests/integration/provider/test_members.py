@@ -107,7 +107,7 @@ def test_spot_and_on_demand_training_of_a_mapped_group_share_their_members_prefi
     assert prefixes == [f"{prefix}/2"] * 2
 
 
-def test_member_that_is_cleared_goes_on_alone_from_its_own_prefix(
+def test_completed_member_that_is_cleared_trains_anew_under_its_own_prefix(
     build: Build, unique: str, prefix: str
 ) -> None:
     first = _trained(build(checkpoint_s3_uri=prefix), _member(unique, 4))
@@ -116,4 +116,5 @@ def test_member_that_is_cleared_goes_on_alone_from_its_own_prefix(
     second = _trained(build(checkpoint_s3_uri=prefix), cleared)
 
     assert first["job_name"] != second["job_name"]
-    assert first["checkpoint_s3_uri"] == second["checkpoint_s3_uri"] == f"{prefix}/4"
+    assert first["checkpoint_s3_uri"] == f"{prefix}/4"
+    assert second["checkpoint_s3_uri"] == f"{prefix}/4/{second['job_name']}"
