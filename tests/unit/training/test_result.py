@@ -67,6 +67,7 @@ def test_result_of_an_interrupted_job() -> None:
         "timeline_left_out": 0,
         "model_artifacts": "s3://bucket/output/digits-1/output/model.tar.gz",
         "checkpoint_s3_uri": "s3://bucket/checkpoints",
+        "resumed_from": None,
         "metrics": {"accuracy": 0.96},
         "hyperparameters": {},
         "attempts": [{"job_name": "digits-1", "outcome": "Completed", "managed_spot": True}],
