@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import conf, mask_secret
 from botocore.exceptions import ClientError
 
 from airflow_spot_provider._compat import TaskDeferralError, TaskDeferralTimeout
@@ -32,7 +32,7 @@ from airflow_spot_provider.training import (
 )
 from airflow_spot_provider.training.free_text import container_of
 from airflow_spot_provider.training.progress import Facts
-from airflow_spot_provider.training.secrets import masked_request, masked_values
+from airflow_spot_provider.training.secrets import masked_request, masked_values, secret_mappings
 from airflow_spot_provider.triggers._progress import PROGRESS_KEY
 
 if TYPE_CHECKING:
@@ -397,6 +397,9 @@ class SpotJobOperator(TurnTakingOperator):
             return
         self._unmasked = {name: getattr(self, name) for name in ("config", *self.masked_arguments)}
         config = container_of(self.config, Mapping)  # a template may have rendered it to text
+        for member in secret_mappings(config):
+            # A script may print them: Airflow masks in the task's log what is secret by its name.
+            mask_secret(dict(member))
         self.config = masked_values(self.config) if config is None else masked_request(config)
         for name in self.masked_arguments:
             setattr(self, name, masked_values(getattr(self, name)))

@@ -69,6 +69,19 @@ def masked_request(part: Any) -> Any:
     return part
 
 
+def secret_mappings(part: Any) -> Iterator[Mapping[str, Any]]:
+    """The members of a request that may hold secrets by name, such as Environment."""
+    if isinstance(part, Mapping):
+        for key, value in part.items():
+            if key not in SECRET_MEMBERS:
+                yield from secret_mappings(value)
+            elif isinstance(value, Mapping):
+                yield value
+    elif isinstance(part, list | tuple):
+        for value in part:
+            yield from secret_mappings(value)
+
+
 def masked_text(text: str, part: Any) -> str:
     """A text of SageMaker's with the values of what may be secret in a request masked.
 

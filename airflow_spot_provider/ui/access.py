@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.batch_apis import IsAuthorizedDagRequest
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.configuration import conf
@@ -41,16 +42,18 @@ def may(user: Any, method: Method, entity: DagAccessEntity | None, dag_id: str |
     :param entity: of what; None for the DAG itself.
     :param dag_id: of which DAG; None for whether they may of any.
     """
-    # A query for each DAG of a page is made only where there are teams.
-    teams = dag_id is not None and conf.getboolean("core", "multi_team", fallback=False)
-    team = DagModel.get_team_name(dag_id) if teams and dag_id is not None else None
     return bool(
         get_auth_manager().is_authorized_dag(
-            method=method,
-            access_entity=entity,
-            details=DagDetails(id=dag_id, team_name=team),
-            user=user,
+            method=method, access_entity=entity, details=_details(dag_id), user=user
         )
+    )
+
+
+def _details(dag_id: str | None) -> DagDetails:
+    # A query for each DAG of a page is made only where there are teams.
+    teams = dag_id is not None and conf.getboolean("core", "multi_team", fallback=False)
+    return DagDetails(
+        id=dag_id, team_name=DagModel.get_team_name(dag_id) if teams and dag_id is not None else None
     )
 
 
@@ -68,7 +71,18 @@ def readable_dags(user: GetUserDep) -> frozenset[str]:
     :raises HTTPException: 403: the user may not read that of any DAG.
     """
     _require(user, "GET", _PUBLISHED, None)
-    return frozenset(get_auth_manager().get_authorized_dag_ids(user=user, method="GET"))
+    manager = get_auth_manager()
+    readable = frozenset(manager.get_authorized_dag_ids(user=user, method="GET"))
+    asked: list[IsAuthorizedDagRequest] = [
+        {"method": "GET", "access_entity": entity, "details": _details(dag_id)}
+        for dag_id in readable
+        for entity in _PUBLISHED
+    ]
+    if manager.batch_is_authorized_dag(asked, user=user):
+        return readable
+    return frozenset(
+        dag_id for dag_id in readable if all(may(user, "GET", entity, dag_id) for entity in _PUBLISHED)
+    )
 
 
 ReadableDags = Annotated[frozenset[str], Depends(readable_dags)]

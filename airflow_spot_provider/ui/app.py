@@ -50,6 +50,7 @@ from airflow_spot_provider.ui.dag_view import dag_view
 from airflow_spot_provider.ui.details import task_view
 from airflow_spot_provider.ui.recent import Recent
 from airflow_spot_provider.ui.refresh import asked_anew
+from airflow_spot_provider.ui.task_arguments import as_it_was_given
 from airflow_spot_provider.ui.task_log import training_log_of
 from airflow_spot_provider.ui.trace import trace_of
 from airflow_spot_provider.ui.views import page_view, running_view, sum_view
@@ -106,7 +107,7 @@ def make_app() -> FastAPI:
     app.get("/api/task", dependencies=[READS])(task)
     app.get("/api/log", dependencies=[READS, READS_LOG])(log)
     app.get("/api/trace", dependencies=[READS])(trace)
-    app.post("/api/task/refresh", dependencies=[READS, READS_LOG, OUR_PAGE])(refresh)
+    app.post("/api/task/refresh", dependencies=[READS, READS_LOG, OUR_PAGE, _audited("refresh")])(refresh)
     for name, act in (("stop", actions.stop), ("next-rung", actions.go_to_next_rung)):
         app.post(f"/api/task/{name}", dependencies=[READS, EDITS, OUR_PAGE, _audited(name)])(_action(act))
     app.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])(_unknown)
@@ -206,7 +207,7 @@ def log(request: Request, session: SessionDep, key: Key) -> Response:
 
 def refresh(session: SessionDep, user: GetUserDep, key: Key) -> Response:
     """One task, with what AWS tells now."""
-    row = _existing(session, key)
+    row = as_it_was_given(session, _existing(session, key))
     # AWS may take its time: no connection to the database is held for it.
     session.close()
     progress, lines = asked_anew(row)
@@ -262,7 +263,7 @@ def _audited(action: str) -> Any:
 
 def _action(act: Callable[[PublishedRow], actions.Done]) -> Callable[..., Awaitable[Response]]:
     async def action(session: SessionDep, key: Key) -> Response:
-        row = await run_in_threadpool(_existing, session, key)
+        row = await run_in_threadpool(lambda: as_it_was_given(session, _existing(session, key)))
         session.close()
         done = await run_in_threadpool(act, row)
         return Json({"done": done.done, "message": done.message})

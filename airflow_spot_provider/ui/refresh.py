@@ -48,6 +48,7 @@ def asked_anew(row: PublishedRow) -> tuple[SpotProgress, list[str]]:
         raise NotDone(
             f"{name} does not bear this task's tags: it is not this task's, and nothing is told of it."
         )
+    progress = progress.model_copy(update={"region": hook.conn_region_name})
     if progress.kind == "tuning":
         return _tuning_progress(progress, description), []
     checkpoints = _checkpoints(hook, progress, description)

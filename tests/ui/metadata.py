@@ -13,6 +13,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
+from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.tasklog import LogTemplate
 from airflow.models.xcom import XComModel
@@ -91,14 +92,19 @@ class Metadata:
         state: str | None = "success",
         when: datetime,
         raw: Mapping[str, str] | None = None,
+        given: Mapping[str, Any] | None = None,
         **xcoms: Any,
     ) -> None:
         """A task instance with its XComs.
 
+        :param given: rendered fields of the task, as its worker stores them.
         :param raw: XComs by key, as the text that the database holds: what is no JSON, too.
         :param xcoms: XComs by key.
         """
         self.insert(TaskInstance, [task_row(dag_id, run_id, task_id, map_index, state=state)])
+        if given is not None:
+            of_task = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
+            self.insert(RenderedTaskInstanceFields, [{**of_task, "rendered_fields": dict(given)}])
         number = self.number_of(dag_id, run_id)
         texts = {**{key: json.dumps(value) for key, value in xcoms.items()}, **(raw or {})}
         statement = text(

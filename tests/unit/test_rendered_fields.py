@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
+from airflow_spot_provider.operators import _job
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.operators.tuning import SageMakerSpotTuningOperator
 from airflow_spot_provider.training.secrets import MASK
@@ -66,6 +67,16 @@ def test_member_that_a_template_renders_shows_no_secret(member: str, native: boo
     task = _rendered(SageMakerSpotTrainingOperator, config, native=native, given=CONFIG[member])
 
     assert "s3cr3t" not in str(task.config)
+
+
+def test_airflow_masks_in_logs_what_is_secret_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[Any] = []
+    monkeypatch.setattr(_job, "mask_secret", handed.append)
+
+    _rendered(SageMakerSpotTrainingOperator, CONFIG, native=False, given=None)
+
+    assert DEFINITION["Environment"] in handed
+    assert CONFIG["HyperParameters"] in handed
 
 
 def test_config_of_text_that_cannot_be_read_is_not_shown() -> None:

@@ -156,7 +156,7 @@ def test_new_job_without_tags_is_somebody_elses_after_a_minute() -> None:
 def test_job_with_other_tags_is_somebody_elses_at_once(tags: dict[str, str]) -> None:
     sagemaker = LaggingSageMaker(tags=tags)
 
-    with pytest.raises(JobNameTaken, match="unique to the DAG run"):
+    with pytest.raises(JobNameTaken, match="make it differ for each run"):
         _submitted(sagemaker)
     assert sagemaker.now == 0
 

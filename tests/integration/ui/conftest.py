@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow import settings
 from airflow.api_fastapi.app import _AuthManagerState
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi import FastAPI
@@ -32,10 +33,15 @@ class AuthManagerOfTests(SimpleAuthManager):
     def __init__(self) -> None:
         super().__init__()
         self.readable: dict[str, list[str]] = {}
+        self.without_xcoms: dict[str, list[str]] = {}
+        """DAGs that a user may read, and not what their tasks have published."""
 
     def is_authorized_dag(self, *, user: Any, details: Any = None, **kwargs: Any) -> bool:
         listed, dag_id = self.readable.get(user.username), getattr(details, "id", None)
         if listed is not None and dag_id is not None and dag_id not in listed:
+            return False
+        unread = self.without_xcoms.get(user.username, ())
+        if kwargs.get("access_entity") is DagAccessEntity.XCOM and dag_id in unread:
             return False
         return bool(super().is_authorized_dag(user=user, details=details, **kwargs))
 
@@ -102,9 +108,17 @@ def sign_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[SignIn]:
     airflow.mount(URL_PREFIX, BuiltWhenAsked())
     opened: list[TestClient] = []
 
-    def _sign_in(name: str | None, *, role: str = "ADMIN", dags: list[str] | None = None) -> TestClient:
+    def _sign_in(
+        name: str | None,
+        *,
+        role: str = "ADMIN",
+        dags: list[str] | None = None,
+        without_xcoms: Sequence[str] = (),
+    ) -> TestClient:
         client = TestClient(airflow, base_url=f"http://airflow{URL_PREFIX}", raise_server_exceptions=False)
         opened.append(client)
+        if name is not None:
+            manager.without_xcoms[name] = [*without_xcoms]
         if dags is not None:
             assert name is not None
             manager.readable[name] = dags

@@ -284,3 +284,60 @@ def test_answers_are_kept_by_nobody_and_framed_by_airflow_only(sign_in: SignIn, 
     assert "frame-ancestors 'self'" in headers["content-security-policy"]
     assert "default-src 'self'" in headers["content-security-policy"]
     assert "script-src" not in headers["content-security-policy"]
+
+
+def test_lists_hold_no_dag_whose_xcoms_the_user_may_not_read(sign_in: SignIn) -> None:
+    client = sign_in("vera", role="VIEWER", without_xcoms=[SECRET])
+
+    for path in ("api/jobs", "api/summary"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "secret" not in answer.text
+    assert [row["dag_id"] for row in client.get("api/jobs").json()["rows"]] == [MINE]
+    assert client.get("api/jobs", params={"dag_id": SECRET}).json()["rows"] == []
+
+
+READ, ACT, NOBODY = ("VIEWER", "USER", "OP", "ADMIN"), ("USER", "OP", "ADMIN"), ()
+ROUTES = {
+    "/": READ,
+    "/dag": READ,
+    "/task": READ,
+    "/static/plotly.min.js": READ,
+    "/static/{name}": READ,
+    "/api/jobs": READ,
+    "/api/summary": READ,
+    "/api/dags": READ,
+    "/api/task": READ,
+    "/api/log": READ,
+    "/api/trace": READ,
+    "/api/task/refresh": READ,
+    "/api/task/stop": ACT,
+    "/api/task/next-rung": ACT,
+    "/{path:path}": NOBODY,
+}
+"""Which roles of Airflow's simple auth manager get an answer from which route."""
+WITH_XCOMS = [path for path in ROUTES if path.startswith("/api/")]
+
+
+def test_every_route_is_in_the_matrix() -> None:
+    assert {route.path for route in app.make_app().routes} == set(ROUTES)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("role", ["VIEWER", "USER", "OP", "ADMIN"])
+@pytest.mark.parametrize("path", [path for path in ROUTES if "{" not in path])
+def test_each_role_gets_what_the_matrix_says(sign_in: SignIn, path: str, role: str) -> None:
+    answer = _ask(sign_in("ann", role=role), path.lstrip("/"), MINE, **OURS)
+
+    # What comes after the check of the role is of no matter here: this task's job is none that AWS knows.
+    assert (answer.status_code != 403) == (role in ROUTES[path])
+    assert answer.status_code != 401
+
+
+@pytest.mark.parametrize("path", [path for path in WITH_XCOMS if path not in ("/api/jobs", "/api/summary")])
+def test_no_role_reads_a_dag_whose_xcoms_are_withheld(sign_in: SignIn, path: str) -> None:
+    client = sign_in("olga", role="OP", without_xcoms=[SECRET])
+
+    answer = _ask(client, path.lstrip("/"), SECRET, **OURS)
+
+    assert answer.status_code == 403
+    assert "secret" not in answer.text

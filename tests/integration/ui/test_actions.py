@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from airflow import sdk
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.serialization.serialized_objects import DagSerialization
 from fastapi.testclient import TestClient
 
 from airflow_spot_provider.aws.ownership import NEXT_RUNG, tags_of
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
+from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.training import TaskIdentity, progress_of
 from airflow_spot_provider.training.progress import Facts
 from tests.integration.ui.conftest import SignIn
@@ -20,6 +24,7 @@ from tests.ui.metadata import Metadata, ago
 DAG, RUN, TASK = "churn", "manual__1", "train"
 OURS = {"X-Spot-Request": "1"}
 FACTS = Facts(aws_conn_id="aws_default", region="us-east-1", next_rung="g.train_on_demand")
+GIVEN: dict[str, Any] = {"aws_conn_id": "aws_default", "region_name": "us-east-1"}
 OWNER = TaskIdentity(DAG, RUN, TASK)
 
 pytestmark = pytest.mark.usefixtures("aws_connection")
@@ -73,10 +78,12 @@ def _publish(
     *,
     facts: Facts = FACTS,
     state: str = "deferred",
+    given: dict[str, Any] | None = GIVEN,
     **changes: Any,
 ) -> None:
     progress = {**progress_of(description, facts=facts), **changes}
-    metadata.publish(DAG, RUN, TASK, state=state, when=ago(minutes=1), spot_progress=progress)
+    given = {**GIVEN, "job_name": description["TrainingJobName"]} if given is GIVEN else given
+    metadata.publish(DAG, RUN, TASK, state=state, when=ago(minutes=1), given=given, spot_progress=progress)
 
 
 def _act(client: TestClient, action: str) -> Any:
@@ -250,8 +257,12 @@ def test_second_click_on_a_job_that_is_stopping_says_so(
         ({"outcome": "Completed"}, "running", "waits for no job any more"),
         ({"observed": True}, "deferred", "Something else has started this job"),
         ({"job_name": "no-such-job"}, "deferred", "knows no such training job any more"),
-        ({"aws_conn_id": "no_such_connection"}, "deferred", "which has to exist there as well"),
-        ({"region": "not a region!"}, "deferred", "AWS cannot be asked"),
+        (
+            {"given": {**GIVEN, "aws_conn_id": "no_such_connection"}},
+            "deferred",
+            "which has to exist there as well",
+        ),
+        ({"given": {**GIVEN, "region_name": "not a region!"}}, "deferred", "AWS cannot be asked"),
     ],
 )
 def test_what_cannot_be_stopped_says_why(
@@ -366,7 +377,9 @@ def test_refresh_of_a_task_without_a_job_asks_nobody(
 ) -> None:
     before = emulator.calls()
     progress = {"status": "WaitingForTurn", "phase": "queued", "job_name": "not-yet-1"}
-    metadata.publish(DAG, RUN, TASK, state="deferred", when=ago(minutes=1), spot_progress=progress)
+    metadata.publish(
+        DAG, RUN, TASK, state="deferred", when=ago(minutes=1), given=GIVEN, spot_progress=progress
+    )
 
     answer = _act(ann, "refresh")
 
@@ -393,3 +406,80 @@ def test_action_on_a_task_that_has_published_nothing_is_a_sentence(ann: TestClie
         answer = _act(ann, action)
         assert answer.status_code == 404
         assert "published nothing" in answer.json()["detail"]
+
+
+ACTIONS = ("stop", "next-rung", "refresh")
+
+
+@pytest.fixture
+def another_connection(monkeypatch: pytest.MonkeyPatch) -> str:
+    """One that leads nowhere: whoever uses it does not get an answer."""
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_PROD_ADMIN", "aws://key:secret@/?endpoint_url=http%3A%2F%2F127.0.0.1%3A9"
+    )
+    return "prod_admin"
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_connection_and_region_are_the_tasks_whatever_its_xcom_says(
+    ann: TestClient, metadata: Metadata, submit: Submit, another_connection: str, action: str
+) -> None:
+    borrowed = FACTS.model_copy(update={"aws_conn_id": another_connection, "region": "eu-west-3"})
+    _publish(metadata, submit(), facts=borrowed)
+
+    answer = _act(ann, action)
+
+    assert answer.status_code == 200
+    if action == "refresh":
+        assert answer.json()["row"]["region"] == "us-east-1"
+
+
+@pytest.mark.parametrize("name", ["another", None])
+def test_somebody_elses_job_is_not_shown_by_calling_it_observed(
+    ann: TestClient, metadata: Metadata, emulator: SageMakerEmulator, submit: Submit, name: str | None
+) -> None:
+    observed = FACTS.model_copy(update={"observed": True})
+    _publish(metadata, submit(None), facts=observed, given={**GIVEN, "job_name": name})
+    before = emulator.calls()
+
+    answer = _act(ann, "refresh")
+
+    assert answer.status_code == 409
+    assert "is not the job that this task was given" in answer.json()["detail"]
+    assert emulator.calls() == before
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("given", [None, {"aws_conn_id": "{{ conn_id }}"}])
+def test_task_whose_connection_is_not_known_any_more_is_left_alone(
+    ann: TestClient, metadata: Metadata, submit: Submit, given: Any, action: str
+) -> None:
+    _publish(metadata, submit(), given=given)
+
+    answer = _act(ann, action)
+
+    assert answer.status_code == 409
+    assert "max_num_rendered_ti_fields_per_task" in answer.json()["detail"]
+
+
+def test_connection_is_read_from_the_serialized_dag_where_nothing_rendered_is_left(
+    ann: TestClient, metadata: Metadata, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sdk.DAG(DAG, schedule=None) as parsed:
+        SageMakerSpotTrainingOperator(
+            task_id=TASK, config="{{ config }}", aws_conn_id="aws_default", region_name="us-east-1"
+        )
+    serialized = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(parsed))
+    monkeypatch.setattr(SerializedDagModel, "get_dag", lambda *_, **__: serialized)
+    _publish(metadata, submit(), given=None)
+
+    assert _act(ann, "refresh").status_code == 200
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_action_is_audited(ann: TestClient, metadata: Metadata, submit: Submit, action: str) -> None:
+    _publish(metadata, submit())
+
+    _act(ann, action)
+
+    assert metadata.actions() == [(f"spot_training_{action}", "ann", DAG)]

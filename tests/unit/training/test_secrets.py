@@ -20,6 +20,7 @@ from airflow_spot_provider.training.secrets import (
     masked_request,
     masked_text,
     masked_values,
+    secret_mappings,
     told_failure_reason,
 )
 
@@ -195,6 +196,17 @@ def test_text_without_the_values_comes_back_as_it_was(text: str, values: dict[st
     assume(not any(value.strip() in text for value in values.values()))
 
     assert masked_text(text, {"Environment": values, "HyperParameters": values}) == text
+
+
+def test_members_with_named_values_are_found_wherever_they_are() -> None:
+    request = {
+        "Environment": {"A": "1"},
+        "AlgorithmSpecification": {"ContainerArguments": ["x"]},
+        "TrainingJobDefinitions": [{"StaticHyperParameters": {"b": "2"}, "Environment": None}],
+    }
+
+    assert list(secret_mappings(request)) == [{"A": "1"}, {"b": "2"}]
+    assert list(secret_mappings(None)) == []
 
 
 def test_hyperparameters_are_secret_members() -> None:
