@@ -75,7 +75,8 @@ TASK = "airflow-spot:task"
 TRY = "airflow-spot:try"
 """The try of the task that waits for the job."""
 RELEASED = "airflow-spot:released"
-"""Why no try waits for it any more: ``published`` (its result was) or ``killed`` (by a user)."""
+"""Why no try waits for it any more: its result was ``published`` and is not to the task's liking, ``done`` (published, and the task was
+about to succeed with it), or ``killed`` (by a user)."""
 NEXT_RUNG = "airflow-spot:next-rung"
 """The task that a user wants to go on with: the job is stopped for it, and its checkpoint is where that task begins."""
 RESUMED_FROM = "airflow-spot:resumed-from"
@@ -134,12 +135,29 @@ def take_over(jobs: Jobs, description: Mapping[str, Any], *, try_number: int) ->
     return RELEASED not in jobs.get_tags(arn)
 
 
-def release(jobs: Jobs, job_arn: str, why: str) -> None:
-    """Say that no try waits for this job any more.
+def release(jobs: Jobs, job_arn: str, *, done_at: int | None) -> None:
+    """Say that no try waits for this job any more: its result is published.
 
-    :param why: ``published`` or ``killed``.
+    :param done_at: the task instance's ``max_tries``, if the task succeeds with this job.
     """
-    jobs.add_tags(job_arn, {RELEASED: why})
+    jobs.add_tags(job_arn, {RELEASED: "published" if done_at is None else _done(done_at)})
+
+
+def is_let_go_of(tags: Mapping[str, str], max_tries: int) -> bool:
+    """Whether a task instance has done with a job, so that another try of it needs another job.
+
+    Between this tag and Airflow's hearing of the success, a worker may die, and the task is tried again, with all its XComs gone: the job
+    that it was done with is then still its own. Airflow's retries leave ``max_tries`` as it is, and a clear raises it
+    (``airflow.models.taskinstance.clear_task_instances``), which tells the one from the other.
+
+    :param tags: of the job.
+    :param max_tries: of the task instance, as it is now.
+    """
+    return RELEASED in tags and tags[RELEASED] != _done(max_tries)
+
+
+def _done(max_tries: int) -> str:
+    return f"done max_tries={max_tries}"
 
 
 def stop_for_next_rung(jobs: Jobs, job_name: str, next_rung: str) -> bool:

@@ -274,6 +274,7 @@ class SpotJobOperator(TurnTakingOperator):
             task := self._identify(context),
             names=self._names(task, request),
             try_number=self._try_number,
+            max_tries=context["ti"].max_tries,
             about_to_create=self._set_job_name,
             prepare=partial(self._prepare, context),
         )
@@ -360,10 +361,13 @@ class SpotJobOperator(TurnTakingOperator):
             raise WatchFailed(error)
         return str(event["job_name"])
 
-    def _release(self, job_arn: str) -> None:
-        """Say that the result was published."""
+    def _release(self, context: Context, job_arn: str, *, accepted: bool) -> None:
+        """Say that the result was published.
+
+        :param accepted: whether the task succeeds with it.
+        """
         try:
-            release(self._jobs, job_arn, "published")
+            release(self._jobs, job_arn, done_at=context["ti"].max_tries if accepted else None)
         except ClientError as error:
             self.log.warning(
                 "The job could not be tagged (%s): clearing this task would take up this result again instead of "

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from airflow_spot_provider.aws.errors import is_denied
 from airflow_spot_provider.aws.kinds import Description
-from airflow_spot_provider.aws.ownership import RELEASED, TASK, own_tags, take_over
+from airflow_spot_provider.aws.ownership import TASK, is_let_go_of, own_tags, take_over
 from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.training import (
     JobNameTaken,
@@ -63,6 +63,7 @@ def submit(
     *,
     names: Names,
     try_number: int,
+    max_tries: int,
     about_to_create: Callable[[str], None],
     prepare: Prepare = lambda request, _name, _earlier: request,
 ) -> Submitted:
@@ -73,6 +74,7 @@ def submit(
     :param task: whose job it is.
     :param names: what its jobs are called.
     :param try_number: the try that submits.
+    :param max_tries: of the task instance; a clear raises it.
     :param about_to_create: is told each name before it is asked for, so that a kill finds the job whenever it comes.
     :param prepare: makes the request of the one that bears a name, from the attempts before it.
     :raises JobNameTaken: the user's name belongs to another job.
@@ -98,7 +100,7 @@ def submit(
         if created:
             return Submitted(name, Found.NOTHING, tuple(earlier), jobs.created_at, checkpoint_uri(prepared))
         try:
-            found, description = _met(jobs, name, task, try_number)
+            found, description = _met(jobs, name, task, try_number, max_tries)
         except ClientError as error:
             raise _not_taken_up(jobs, name, error) from error
         if found is not None:
@@ -114,7 +116,7 @@ def checkpoint_uri(part: Mapping[str, Any]) -> str | None:
 
 
 def _met(
-    jobs: SageMakerJobs, name: str, task: TaskIdentity, try_number: int
+    jobs: SageMakerJobs, name: str, task: TaskIdentity, try_number: int, max_tries: int
 ) -> tuple[Found | None, Description]:
     """What the job of this name is to this task, and its description; None of one that has ended, and that was let go of.
 
@@ -131,9 +133,10 @@ def _met(
             f"once per account and region. {_advice(task)}"
         )
     ended = kind.has_ended(description)
-    if RELEASED not in tags and ended:
+    let_go_of = is_let_go_of(tags, max_tries)
+    if not let_go_of and ended:
         return Found.ENDED_JOB, description
-    if RELEASED not in tags and take_over(jobs, description, try_number=try_number):
+    if not let_go_of and take_over(jobs, description, try_number=try_number):
         return Found.OWN_JOB, description
     if not ended:
         # A kill has let go of it and may not have stopped it yet; a second stop does no harm.

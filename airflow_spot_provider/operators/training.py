@@ -302,11 +302,12 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         if self.checkpoint_interval is not None:
             self._checkpoints_seen = checkpoints_seen(context, self.log, result.job_name)
         self._publish(context, description, result)
-        self._release(result.job_arn)
+        accepted = self._accepts(result)
+        self._release(context, result.job_arn, accepted=accepted)
         measure(self.log, context, result, instance_type=result.instance_type)
         tell(self.log, description, result, spot_wanted=self.managed_spot)
         self._repeat_training_log(context, description)
-        if not self._accepts(result):
+        if not accepted:
             raise unaccepted(result)
         return self._returned(description, result)
 

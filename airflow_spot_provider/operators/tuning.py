@@ -147,9 +147,10 @@ class SageMakerSpotTuningOperator(SpotJobOperator):
             earlier=[(each["job_name"], each["status"]) for each in earlier],
         )
         self._publish(context, description, result)
-        self._release(result.job_arn)
+        accepted = result.outcome in self.accept
+        self._release(context, result.job_arn, accepted=accepted)
         measure(self.log, context, result, instance_type=instance_type_of(description))
         tell_tuning(self.log, result, spot_wanted=self.managed_spot)
-        if result.outcome not in self.accept:
+        if not accepted:
             raise unaccepted_tuning(result)
         return self._returned(description, result)

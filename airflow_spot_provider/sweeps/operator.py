@@ -176,7 +176,7 @@ class SpotTrialsOperator(SageMakerSpotTrainingOperator):
             self._push(context, self._trial.number, result)
             if self.do_xcom_push:
                 context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description, result))
-            self._release(result.job_arn)
+            self._release(context, result.job_arn, accepted=False)  # the study knows that the trial is told
             measure(self.log, context, result, instance_type=result.instance_type)
             tell(self.log, description, result, spot_wanted=self.managed_spot)
             lines = self._repeat_training_log(context, description)

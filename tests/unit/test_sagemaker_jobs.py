@@ -116,6 +116,7 @@ def _submitted(sagemaker: LaggingSageMaker) -> Submitted:
         TASK_INSTANCE,
         names=lambda attempt: "j" if attempt == 1 else f"j-{attempt}",
         try_number=2,
+        max_tries=0,
         about_to_create=lambda _name: None,
     )
 

@@ -37,6 +37,12 @@ class FakeTaskInstance:
             self.run_id, task_id=self.task_id, try_number=self.try_number + 1, max_tries=self.max_tries
         )
 
+    def cleared(self) -> FakeTaskInstance:
+        """The same task instance after a user's clear, which gives it as many tries more."""
+        anew = self.next_try()
+        anew.max_tries += self.try_number
+        return anew
+
     @property
     def context(self) -> Context:
         return {"ti": self}  # type: ignore[typeddict-item]

@@ -112,7 +112,7 @@ def test_completed_member_that_is_cleared_trains_anew_under_its_own_prefix(
 ) -> None:
     first = _trained(build(checkpoint_s3_uri=prefix), _member(unique, 4))
     cleared = _member(unique, 4)
-    cleared.try_number = 2
+    cleared.try_number, cleared.max_tries = 2, 1
     second = _trained(build(checkpoint_s3_uri=prefix), cleared)
 
     assert first["job_name"] != second["job_name"]

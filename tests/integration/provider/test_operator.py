@@ -99,7 +99,7 @@ def test_completed_job_is_published_and_returned(
     assert (result.outcome, result.interruptions, result.managed_spot) == ("Completed", 1, True)
     expected = (1 - description["BillableTimeInSeconds"] / description["TrainingTimeInSeconds"]) * 100
     assert ti.xcoms["savings_percent"] == result.savings_percent == pytest.approx(expected)
-    assert hook.jobs(TRAINING_JOBS).get_tags(description["TrainingJobArn"])[RELEASED] == "published"
+    assert hook.jobs(TRAINING_JOBS).get_tags(description["TrainingJobArn"])[RELEASED] == "done max_tries=0"
 
 
 @pytest.mark.parametrize(
@@ -200,10 +200,43 @@ def test_retry_adopts_a_job_that_ended_unseen(build: Build, ti: FakeTaskInstance
 
 def test_clearing_a_finished_task_starts_a_new_job(build: Build, ti: FakeTaskInstance) -> None:
     first = build().execute(ti.context)
-    second = build().execute(ti.next_try().context)
+    second = build().execute(ti.cleared().context)
 
     assert first["job_name"] != second["job_name"]
     assert [attempt["job_name"] for attempt in second["attempts"]] == [first["job_name"], second["job_name"]]
+
+
+class _Died(BaseException):
+    """The worker's process is no more."""
+
+
+@pytest.mark.parametrize("died_in", ["_publish", "_release", "_repeat_training_log", "_returned"])
+def test_worker_that_dies_before_airflow_hears_of_the_success_trains_nothing_twice(
+    build: Build, ti: FakeTaskInstance, monkeypatch: pytest.MonkeyPatch, died_in: str
+) -> None:
+    dying = build()
+
+    def _dies(*_: Any, **__: Any) -> Any:
+        raise _Died
+
+    monkeypatch.setattr(dying, died_in, _dies)
+    with pytest.raises(_Died):
+        dying.execute(ti.context)
+
+    result = build().execute(ti.next_try().context)
+
+    assert [attempt["job_name"] for attempt in result["attempts"]] == [result["job_name"]]
+    assert result["job_name"].endswith("-1")
+    assert build().execute(ti.next_try().cleared().context)["job_name"].endswith("-2")
+
+
+def test_retry_after_an_outcome_that_was_not_accepted_trains_again(
+    build: Build, ti: FakeTaskInstance
+) -> None:
+    with pytest.raises(TrainingJobFailed):
+        build("failed").execute(ti.context)
+
+    assert build().execute(ti.next_try().context)["job_name"].endswith("-2")
 
 
 def test_task_waits_for_a_killed_job_to_end_before_it_has_another(
@@ -293,7 +326,7 @@ def test_name_of_the_users_own_is_kept_and_counted_up(
 ) -> None:
     config = {"TrainingJobName": f"mine-{unique}"}
     first = build(config=config).execute(ti.context)
-    second = build(config=config).execute(ti.next_try().context)
+    second = build(config=config).execute(ti.cleared().context)
 
     assert [first["job_name"], second["job_name"]] == [f"mine-{unique}", f"mine-{unique}-2"]
 
@@ -409,7 +442,7 @@ def test_as_many_tags_as_a_user_may_give_leave_room_for_what_the_task_needs(
     result = build(config={"Tags": tags}).execute(ti.context)
 
     at_sagemaker = hook.jobs(TRAINING_JOBS).get_tags(result["job_arn"])
-    assert at_sagemaker[RELEASED] == "published"
+    assert at_sagemaker[RELEASED] == "done max_tries=0"
     assert ("airflow-spot:run-id" in at_sagemaker) == (given == 40)
 
 

@@ -152,7 +152,7 @@ def test_retry_in_a_later_run_goes_on_in_the_prefix_that_its_first_try_was_given
 def test_completed_task_that_is_cleared_trains_anew(training: Training, prefix: str, unique: str) -> None:
     ti = FakeTaskInstance(unique)
     first = training.run(ti)
-    second = training.run(ti.next_try())
+    second = training.run(ti.cleared())
 
     assert first["checkpoint_s3_uri"] == prefix
     assert (second["checkpoint_s3_uri"], second["resumed_from"]) == (f"{prefix}/{second['job_name']}", None)

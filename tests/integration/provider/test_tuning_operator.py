@@ -162,7 +162,7 @@ def test_completed_job_is_published_with_its_best_and_the_savings_of_all(
     assert result.best.value == best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
     assert (result.best.model_artifacts or "").endswith(f"{result.best.job_name}/output/model.tar.gz")
     assert [row[2] for row in result.table] == sorted(row[2] for row in result.table if row[2] is not None)
-    assert hook.jobs(TUNING_JOBS).get_tags(result.job_arn)[RELEASED] == "published"
+    assert hook.jobs(TUNING_JOBS).get_tags(result.job_arn)[RELEASED] == "done max_tries=0"
     assert "hunter2" not in json.dumps(ti.xcoms)
 
 
@@ -300,7 +300,7 @@ def test_retry_adopts_the_job_that_a_crashed_try_submitted(
 
 def test_clearing_a_finished_task_tunes_anew(build: Build, ti: FakeTaskInstance) -> None:
     first = build(jobs=1, parallel=1).execute(ti.context)
-    second = build(jobs=1, parallel=1).execute(ti.next_try().context)
+    second = build(jobs=1, parallel=1).execute(ti.cleared().context)
 
     assert second["job_name"] == f"{first['job_name'].removesuffix('-1')}-2"
     assert second["attempts"] == [[first["job_name"], "Completed"], [second["job_name"], "Completed"]]
