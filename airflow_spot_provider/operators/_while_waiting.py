@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -11,6 +12,9 @@ from airflow_spot_provider.aws.kinds import Description
 from airflow_spot_provider.aws.watch import Log
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.operators._account import LOG_LINES, repeat_training_log
+from airflow_spot_provider.training import InvalidSpotRequest
+from airflow_spot_provider.training.alerts import SpotAlert, checked_alerts
+from airflow_spot_provider.training.freshness import checked_checkpoint_interval
 from airflow_spot_provider.training.lifecycle import instant
 from airflow_spot_provider.training.metric_curves import definitions_of
 from airflow_spot_provider.training.progress import Checkpoints
@@ -23,6 +27,27 @@ if TYPE_CHECKING:
 
 LOG_LINES_FOR_CURVES = 10_000
 """Read instead of the lines that are repeated, where the job has MetricDefinitions."""
+
+
+def checked_care(
+    checkpoint_interval: float | timedelta | None, alerts: Sequence[SpotAlert], *, deferrable: bool
+) -> tuple[float | None, list[dict[str, Any]]]:
+    """What the trigger is to look after besides watching: seconds between two checkpoints, and conditions of alerts.
+
+    :raises InvalidSpotRequest: they cannot be kept, or nothing would be there to keep them.
+    """
+    interval = checked_checkpoint_interval(checkpoint_interval)
+    conditions = checked_alerts(alerts, looks_at_checkpoints=interval is not None)
+    if not deferrable and (interval is not None or conditions):
+        raise InvalidSpotRequest(
+            [
+                (
+                    "checkpoint_interval and alerts are looked after in the triggerer, and deferrable=False waits in the "
+                    "worker; leave deferrable=True, or leave them out."
+                )
+            ]
+        )
+    return interval, conditions
 
 
 def checkpoints_seen(context: Context, log: Log, job_name: str) -> Checkpoints | None:

@@ -30,7 +30,11 @@ from airflow_spot_provider.operators._rendering import is_rendered
 from airflow_spot_provider.operators._results import results_of_training
 from airflow_spot_provider.operators._spot_tasks import spot_tasks_upstream_of
 from airflow_spot_provider.operators._submission import Submitted
-from airflow_spot_provider.operators._while_waiting import checkpoints_seen, repeat_log_and_publish_curves
+from airflow_spot_provider.operators._while_waiting import (
+    checked_care,
+    checkpoints_seen,
+    repeat_log_and_publish_curves,
+)
 from airflow_spot_provider.training import (
     Attempt,
     InvalidSpotRequest,
@@ -42,9 +46,8 @@ from airflow_spot_provider.training import (
     progress_of,
     spot_request,
 )
-from airflow_spot_provider.training.alerts import SpotAlert, checked_alerts
+from airflow_spot_provider.training.alerts import SpotAlert
 from airflow_spot_provider.training.exceptions import unaccepted
-from airflow_spot_provider.training.freshness import checked_checkpoint_interval
 from airflow_spot_provider.training.progress import Checkpoints
 from airflow_spot_provider.training.request import everything_is_known
 from airflow_spot_provider.training.rules import Known, member_of
@@ -147,18 +150,10 @@ class SageMakerSpotTrainingOperator(SpotJobOperator):
         self.print_log = print_log
         self.separate_members = separate_members
         self.resume_from_checkpoint = resume_from_checkpoint
-        self.checkpoint_interval = checked_checkpoint_interval(checkpoint_interval)
         self.alerts = alerts
-        self._conditions = checked_alerts(alerts, looks_at_checkpoints=self.checkpoint_interval is not None)
-        if not self.deferrable and (self.checkpoint_interval is not None or self._conditions):
-            raise InvalidSpotRequest(
-                [
-                    (
-                        "checkpoint_interval and alerts are looked after in the triggerer, and deferrable=False waits in the "
-                        "worker; leave deferrable=True, or leave them out."
-                    )
-                ]
-            )
+        self.checkpoint_interval, self._conditions = checked_care(
+            checkpoint_interval, alerts, deferrable=self.deferrable
+        )
         self._reads_map_index = False
         if is_rendered(config):
             self._request(known=is_rendered)

@@ -57,10 +57,14 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
         self.job_name = job_name
         self.deferrable = deferrable
         self._seen = False
+        self._described: Description = {}
 
     @abstractmethod
-    def _trigger(self) -> WatchingTrigger:
-        """What waits for the job."""
+    def _trigger(self, description: Description) -> WatchingTrigger:
+        """What waits for the job.
+
+        :param description: of the job, which has not ended.
+        """
 
     @abstractmethod
     def _finish(self, context: Context, description: Description) -> dict[str, Any]:
@@ -82,7 +86,7 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
         looked = self.poke(context)
         if not looked:
             self.defer(
-                trigger=self._trigger(),
+                trigger=self._trigger(self._described),
                 method_name=self.execute_complete.__name__,
                 timeout=timedelta(seconds=self.timeout),
             )
@@ -98,7 +102,7 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
             description = self.hook.jobs(self.kind).get(self.job_name, just_created=not self._seen)
         except ClientError as error:
             raise self.kind.not_watched(self.job_name, error) from error
-        self._seen = True
+        self._seen, self._described = True, description
         if not self.kind.has_ended(description):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._finish(context, description))
@@ -130,7 +134,12 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
 
     @property
     def _facts(self) -> Facts:
-        return Facts(aws_conn_id=self.aws_conn_id, region=self.hook.conn_region_name, observed=True)
+        return Facts(
+            aws_conn_id=self.aws_conn_id,
+            region=self.hook.conn_region_name,
+            note="Something else has started this job; the task only waits for it.",
+            observed=True,
+        )
 
     def _publish(
         self, context: Context, result: SpotTrainingResult | SpotTuningResult, progress: dict[str, Any]

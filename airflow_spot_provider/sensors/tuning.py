@@ -51,7 +51,7 @@ class SageMakerSpotTuningSensor(SpotJobSensor):
         super().__init__(job_name=job_name, **kwargs)
         self.accept = checked_tuning_outcomes(accept)
 
-    def _trigger(self) -> SageMakerSpotTuningTrigger:
+    def _trigger(self, description: Description) -> SageMakerSpotTuningTrigger:  # noqa: ARG002 - the name says it all
         return SageMakerSpotTuningTrigger(self.job_name, **self._connection)
 
     def _finish(self, context: Context, description: Description) -> dict[str, Any]:

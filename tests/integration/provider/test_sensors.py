@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,11 +21,13 @@ from airflow_spot_provider.training import (
     InvalidSpotRequest,
     MaxWaitTimeExceeded,
     NoTrainingJobSucceeded,
+    SpotAlert,
     TrainingJobNotFound,
     WatchFailed,
     spot_request,
     spot_tuning_request,
 )
+from airflow_spot_provider.training.alerts import checked_alerts
 from tests.integration.provider.task_instance import FakeTaskInstance
 
 pytestmark = pytest.mark.usefixtures("aws_connection")
@@ -44,13 +47,18 @@ def ti(unique: str) -> FakeTaskInstance:
 def train(hook: SageMakerSpotHook, job_config: dict[str, Any], unique: str) -> Any:
     """Start a training job, as something else than Airflow does."""
 
-    def _train(lifecycle: str = "interrupted-once", max_wait: int = 120, **algorithm: Any) -> str:
+    def _train(
+        lifecycle: str = "interrupted-once",
+        max_wait: int = 120,
+        checkpoints: str | None = None,
+        **algorithm: Any,
+    ) -> str:
         tags = [*job_config["Tags"], {"Key": "emulator:lifecycle", "Value": lifecycle}]
         # A MaxWait of 120 s passes in two.
         stopping = {"StoppingCondition": {"MaxRuntimeInSeconds": 90}}
         config = {**job_config, **stopping, "TrainingJobName": unique, "Tags": tags}
         config["AlgorithmSpecification"] = {**job_config["AlgorithmSpecification"], **algorithm}
-        request = spot_request(config, max_wait=max_wait)
+        request = spot_request(config, max_wait=max_wait, checkpoint_s3_uri=checkpoints)
         assert hook.jobs(TRAINING_JOBS).create(request)
         return unique
 
@@ -138,6 +146,39 @@ def test_metric_curves_of_somebody_elses_job_are_published(train: Any, ti: FakeT
 
     [[_, loss]] = ti.xcoms["spot_metrics"]["loss"]
     assert loss == 0.5
+
+
+def test_job_of_somebody_elses_is_looked_after_as_an_own_one(
+    train: Any, ti: FakeTaskInstance, hook: SageMakerSpotHook, unique: str
+) -> None:
+    uri = f"s3://integration/{unique}/checkpoints"
+    job = train("never-launched", max_wait=36_000, checkpoints=uri)
+    alert = SpotAlert("tests.alerting.note_text", interruptions=1, kwargs={"text": "{{ job_name }}"})
+
+    deferral = _deferred(
+        _training_sensor(job, deferrable=True, alerts=[alert], checkpoint_interval=timedelta(minutes=10)), ti
+    )
+
+    settings = deferral.trigger.serialize()[1]
+    assert (settings["checkpoint_interval"], settings["checkpoint_s3_uri"]) == (600.0, uri)
+    assert settings["alerts"] == checked_alerts([alert], looks_at_checkpoints=True)
+    assert settings["max_wait"] == 36_000
+    assert settings["cancel_on_kill"] is False
+    hook.jobs(TRAINING_JOBS).stop(job)
+
+
+def test_checkpoints_of_a_job_that_has_none_are_not_looked_after(
+    train: Any, ti: FakeTaskInstance, hook: SageMakerSpotHook
+) -> None:
+    job = train("never-launched", max_wait=36_000)
+    sensor = _training_sensor(job, deferrable=True, checkpoint_interval=600)
+
+    with pytest.raises(InvalidSpotRequest, match="has no checkpoints"):
+        sensor.execute(ti.context)
+    with pytest.raises(InvalidSpotRequest, match="leave deferrable=True"):
+        _training_sensor(job, checkpoint_interval=600)
+
+    hook.jobs(TRAINING_JOBS).stop(job)
 
 
 def test_training_job_is_waited_for_without_a_worker_and_has_no_tag_put_on_it(
