@@ -9,7 +9,7 @@ import pytest
 from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from tests.e2e.conftest import Jobs, Run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.search, pytest.mark.timeout(1800)]
 
 OUTCOMES = ["Completed", "MaxWaitTimeExceeded", "Failed", "Completed"]
 TO_SKIP, TO_RUN, OUT_OF_REACH = "skipped", "success", "upstream_failed"
