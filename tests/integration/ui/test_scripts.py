@@ -119,7 +119,8 @@ def test_what_aws_told_gives_way_to_what_the_task_publishes_next(
 ) -> None:
     """A job trains for hours without a transition: metrics, log and the task's end are followed meanwhile."""
     published = jobs.published(jobs.training(), created=ago(hours=1))
-    metadata.publish(DAG, RUN, TASK, state="deferred", when=ago(minutes=9), **published)
+    given = {"aws_conn_id": "aws_default", "region_name": "us-east-1"}
+    metadata.publish(DAG, RUN, TASK, state="deferred", when=ago(minutes=9), given=given, **published)
     told = SpotProgress.from_json(published["spot_progress"]), ["a line that AWS told"]
     monkeypatch.setattr(app, "asked_anew", lambda _row: told)
     page = open_page(TAB)
