@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS, Description, Kind
 from airflow_spot_provider.aws.watch import Log
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
@@ -31,6 +29,9 @@ def prepared(
     ready = _with_role_arns(request, hook)
     _, operations, _ = _s3_operations.split(config, known=everything_is_known)
     if operations:
+        # Importing it takes a while, and every DAG file imports this.
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
         s3 = S3Hook(aws_conn_id=hook.aws_conn_id, region_name=hook.region_name, verify=hook.verify)
         _s3_operations.carry_out(operations, s3=s3, log=log)
     return dict(ready)

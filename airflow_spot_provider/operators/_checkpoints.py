@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from jinja2 import Environment, TemplateSyntaxError, meta
@@ -158,6 +157,9 @@ def look_under(hook: SageMakerSpotHook) -> Look:
     """How to see what lies under a prefix, with one call."""
 
     def _look(uri: str) -> Checkpoints | None:
+        # Importing it takes a while, and every DAG file imports this.
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
         bucket, prefix = bucket_and_prefix(uri)
         s3 = S3Hook(
             aws_conn_id=hook.aws_conn_id,

@@ -7,9 +7,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import ClientError
 
 from airflow_spot_provider.aws.errors import code_of
@@ -17,6 +16,9 @@ from airflow_spot_provider.aws.watch import Log
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
 from airflow_spot_provider.training.rules import Known
 from airflow_spot_provider.training.shapes import Shape, fitted
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 MEMBER = "S3Operations"
 _SHAPE = Shape(
