@@ -123,7 +123,7 @@ Ours among jobs that nobody here waits for. {1_000 * accounts.LATENCY_SECONDS:.0
 - Memory: resident memory from before the first trigger until nothing changes any more. A client to AWS is part of it.
 - CPU to start one: the process's CPU time from the first trigger until an answer has named the last job (nothing: until all run), divided by their number.
 - Steady CPU, calls and stall: over {bench["steady_seconds"]:.0f} s (other sizes: {bench["short_seconds"]:.0f} s) in which no job changes. A
-  heartbeat every 5 ms in the same loop tells the stall; it is part of the CPU of all subjects.
+  heartbeat every thousandth of the interval (5 ms) in the same loop tells the stall; it is part of the CPU of all subjects.
 - Calls per interval: SageMaker lists a hundred jobs a page at most, newest first, and a page costs less than describing each job on
   it: a look at 1,000 jobs is ten pages, eleven if other jobs lie between them. The stock trigger describes each job.
 - Change to event: up to 100 random jobs complete at random moments; from the endpoint's change to the event of the trigger.
