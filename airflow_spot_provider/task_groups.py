@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import BaseOperator, Context, Label, TaskGroup, XComArg
 
+from airflow_spot_provider._compat.sdk import AirflowSkipException
 from airflow_spot_provider.aws.ownership import is_stopped_for_next_rung
 from airflow_spot_provider.operators._results import pull_results
 from airflow_spot_provider.operators.branch import SageMakerSpotBranchOperator

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.sdk import XComArg, get_current_context, task
 
-from airflow_spot_provider._compat import previous_run_id
+from airflow_spot_provider._compat.runs import previous_run_id
 from airflow_spot_provider.training import SpotTrainingError, comparison
 from airflow_spot_provider.training import hyperparameter_budget as _hyperparameter_budget
 

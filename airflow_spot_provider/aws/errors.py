@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from http import HTTPStatus
 
-import aiohttp
 from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
@@ -73,7 +73,6 @@ _TRANSPORT_ERRORS = (
     HTTPClientError,
     IncompleteReadError,
     ResponseParserError,
-    aiohttp.ClientError,
     asyncio.IncompleteReadError,
     ConnectionError,
     TimeoutError,
@@ -104,7 +103,13 @@ def is_worth_a_retry(error: BaseException) -> bool:
             or status >= HTTPStatus.INTERNAL_SERVER_ERROR
             or code_of(error) in _UNAVAILABLE | _EXPIRED
         )
-    return isinstance(error, _TRANSPORT_ERRORS) or is_expired_credentials(error)
+    return isinstance(error, _transport_errors()) or is_expired_credentials(error)
+
+
+def _transport_errors() -> tuple[type[BaseException], ...]:
+    """An error of aiohttp's takes aiohttp to be loaded: a DAG file that is parsed does not load it for this."""
+    aiohttp = sys.modules.get("aiohttp")
+    return _TRANSPORT_ERRORS if aiohttp is None else (*_TRANSPORT_ERRORS, aiohttp.ClientError)
 
 
 def is_throttled(error: BaseException) -> bool:

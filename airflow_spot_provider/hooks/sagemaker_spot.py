@@ -16,12 +16,12 @@ from airflow.configuration import get_airflow_home
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
-from airflow.providers.common.compat.sdk import conf
 from asgiref.sync import sync_to_async
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from airflow_spot_provider import __version__
+from airflow_spot_provider._compat.sdk import conf
 from airflow_spot_provider.aws.errors import Backoff, code_of, is_expired_credentials
 from airflow_spot_provider.aws.kinds import Kind
 from airflow_spot_provider.aws.lag import lag_seconds

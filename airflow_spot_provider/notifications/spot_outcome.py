@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from airflow.providers.common.compat.sdk import BaseNotifier
 
+from airflow_spot_provider._compat.sdk import BaseNotifier
 from airflow_spot_provider.links.sagemaker import SageMakerTrainingJobLink, SageMakerTuningJobLink
 from airflow_spot_provider.notifications._published import Told, told_by_run, told_by_task
 from airflow_spot_provider.training import InvalidSpotRequest

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseBranchOperator
-
+from airflow_spot_provider._compat.sdk import AirflowSkipException, BaseBranchOperator
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import conf, mask_secret
 from botocore.exceptions import ClientError
 
-from airflow_spot_provider._compat import TaskDeferralError, TaskDeferralTimeout
+from airflow_spot_provider._compat.sdk import TaskDeferralError, TaskDeferralTimeout, conf, mask_secret
 from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.aws.ownership import release

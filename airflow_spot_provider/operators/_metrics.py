@@ -5,8 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Stats
-
+from airflow_spot_provider._compat.sdk import Stats
 from airflow_spot_provider.aws.watch import Log
 from airflow_spot_provider.aws.watching.metrics import tag
 from airflow_spot_provider.training import SpotTrainingResult, SpotTuningResult

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_spot_provider._compat import NotInThisAirflow, earlier_runs, task_states
+from airflow_spot_provider._compat.runs import NotInThisAirflow, earlier_runs, task_states
 from airflow_spot_provider.training import SpotTrainingResult, SpotTuningResult
 from airflow_spot_provider.training.json_text import clipped
 from airflow_spot_provider.training.reported import Member, Run, problem_of

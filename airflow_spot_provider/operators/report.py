@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 from airflow.sdk import Asset, AssetAlias, XComArg
 from airflow.sdk.definitions.asset import AssetRef
 
+from airflow_spot_provider._compat.sdk import AirflowSkipException, BaseOperator
 from airflow_spot_provider.hooks._folders import path_problem
 from airflow_spot_provider.operators._reported import MOST_RUNS, Reported, runs_of
 from airflow_spot_provider.operators._reported_events import events_of

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from airflow_spot_provider._compat import deadline_model
+from airflow_spot_provider._compat.server import deadline_model
 
 NEAR = timedelta(minutes=30)
 """A deadline that comes sooner is one that a run may miss."""

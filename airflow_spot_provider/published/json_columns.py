@@ -5,7 +5,7 @@ Casts are not tried and caught (no database does that); the type is asked for fi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Boolean, Float, String
 from sqlalchemy.ext.compiler import compiles
@@ -14,13 +14,18 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.sql.type_api import TypeEngine
 
+if TYPE_CHECKING:
+    _Function = FunctionElement[Any]
+else:
+    _Function = FunctionElement  # in SQLAlchemy 1.4, Airflow 3.0's, it takes no type
+
 MOST_BYTES = 65_536
 """Of a longer value nothing is read: ours take a tenth of that."""
 _BEYOND = "1e15"
 """No figure of ours is that large, and sums of such numbers fit into a float."""
 
 
-class _Member(FunctionElement[Any]):
+class _Member(_Function):
     """One member of a JSON object; its name is ours, never a user's."""
 
     inherit_cache = True
@@ -52,7 +57,7 @@ class is_true_member(_Member):  # noqa: N801 - named as SQL functions are
     inherit_cache = True
 
 
-class whole_value(FunctionElement[Any]):  # noqa: N801 - named as SQL functions are
+class whole_value(_Function):  # noqa: N801 - named as SQL functions are
     """The JSON as text; NULL if it is too long."""
 
     type: TypeEngine[Any] = String()

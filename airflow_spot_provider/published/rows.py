@@ -10,8 +10,9 @@ from typing import Any
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import ColumnElement, Select, case, func, select, tuple_
+from sqlalchemy import case, func, select, tuple_
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import ColumnElement, Select
 
 from airflow_spot_provider.published.json_columns import text_of_all
 from airflow_spot_provider.published.reading import completed_by, progress_in, value_of

@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.sql.expression import ColumnElement
 
 from airflow_spot_provider.published.json_columns import number_of, text_of
 from airflow_spot_provider.training import InvalidSpotRequest, Outcome, Phase, TuningOutcome

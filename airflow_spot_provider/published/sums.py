@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from airflow.models.xcom import XComModel
-from sqlalchemy import ColumnElement, Select, String, and_, case, cast, func, not_, or_, select
+from sqlalchemy import String, and_, case, cast, func, not_, or_, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import ColumnElement, Select
 
 from airflow_spot_provider.published.json_columns import is_true, number_of, text_of
 from airflow_spot_provider.published.rows import among_unfinished

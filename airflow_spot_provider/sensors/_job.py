@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
-from airflow.providers.common.compat.sdk import AirflowSkipException, PokeReturnValue
 from botocore.exceptions import ClientError
 
+from airflow_spot_provider._compat.sdk import AirflowSkipException, PokeReturnValue
 from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from weakref import WeakValueDictionary
 
 import optuna
-from airflow.providers.common.compat.sdk import BaseHook
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -18,8 +17,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.trial import FrozenTrial
-from sqlalchemy import URL
+from sqlalchemy.engine import URL
 
+from airflow_spot_provider._compat.sdk import BaseHook
 from airflow_spot_provider.sweeps.settings import SweepSettings, storage_problems
 from airflow_spot_provider.training import InvalidSpotRequest
 from airflow_spot_provider.training.hyperparameters import (

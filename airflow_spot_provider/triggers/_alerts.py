@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import conf
-
-from airflow_spot_provider._compat import publish_xcom, read_own_xcom
+from airflow_spot_provider._compat.sdk import conf
+from airflow_spot_provider._compat.supervisor import publish_xcom, read_own_xcom
 from airflow_spot_provider.aws.watch import Log
 from airflow_spot_provider.training.due_alerts import (
     context_of,

@@ -11,10 +11,10 @@ from concurrent.futures import Executor, Future
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow.providers.common.compat.sdk import BaseNotifier
 from asgiref.sync import sync_to_async
 from jinja2.sandbox import SandboxedEnvironment
 
+from airflow_spot_provider._compat.sdk import BaseNotifier
 from airflow_spot_provider.training.alerts import RESERVED, takes_context
 
 AT_ONCE = 4

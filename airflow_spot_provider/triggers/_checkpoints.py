@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import Stats
-
+from airflow_spot_provider._compat.sdk import Stats
 from airflow_spot_provider.aws.errors import code_of, is_denied, is_worth_a_retry
 from airflow_spot_provider.aws.watch import Log
 from airflow_spot_provider.aws.watching.watcher import Watcher

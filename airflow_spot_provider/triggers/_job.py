@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_spot_provider._compat import USER_ACTION
+from airflow_spot_provider._compat.supervisor import USER_ACTION
 from airflow_spot_provider.aws.kinds import Kind, instance_types_of
 from airflow_spot_provider.aws.watching.stopping import Stop
 from airflow_spot_provider.aws.watching.subscription import Notice, Sighting, Subscription

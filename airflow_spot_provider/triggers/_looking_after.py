@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_spot_provider._compat import read_own_xcom
+from airflow_spot_provider._compat.supervisor import read_own_xcom
 from airflow_spot_provider.aws.watching.subscription import Sighting
 from airflow_spot_provider.training import progress_of
 from airflow_spot_provider.training.progress import Checkpoints

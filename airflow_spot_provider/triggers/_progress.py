@@ -8,7 +8,7 @@ import logging
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_spot_provider._compat import publish_xcom
+from airflow_spot_provider._compat.supervisor import publish_xcom
 
 log = logging.getLogger(__name__)
 

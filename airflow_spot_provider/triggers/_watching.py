@@ -10,12 +10,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.providers.common.compat.sdk import conf
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
-from airflow_spot_provider._compat import task_states_in_triggerer
+from airflow_spot_provider._compat.sdk import conf
+from airflow_spot_provider._compat.supervisor import task_states_in_triggerer
 from airflow_spot_provider.aws.errors import Backoff
 from airflow_spot_provider.aws.watching.events import QueueReader
 from airflow_spot_provider.aws.watching.line import Connect, Line

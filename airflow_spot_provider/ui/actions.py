@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow.configuration import conf
-from airflow.providers.common.compat.sdk import AirflowException
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_spot_provider._compat.sdk import AirflowException
 from airflow_spot_provider.aws.errors import (
     code_of,
     is_expired_credentials,

@@ -21,7 +21,7 @@ from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import GetTaskStates, GetXCom, SetXCom, TaskStatesResult
 from airflow.triggers.base import BaseTrigger
 
-from airflow_spot_provider._compat import USER_ACTION
+from airflow_spot_provider._compat.supervisor import USER_ACTION
 from airflow_spot_provider.aws.watching.subscription import Sighting
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.triggers import _watching

@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk import DAG, Asset, AssetAlias, TaskGroup, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_spot_provider._compat import NotInThisAirflow
+from airflow_spot_provider._compat.runs import NotInThisAirflow
 from airflow_spot_provider.operators import _reported, _reported_events
 from airflow_spot_provider.operators import report as report_module
 from airflow_spot_provider.operators.report import SavingsReportBreached, SpotSavingsReportOperator

@@ -51,7 +51,7 @@ class AirflowMetrics:
     """
 
     def __init__(self, region: str) -> None:
-        from airflow.providers.common.compat.sdk import Stats
+        from airflow_spot_provider._compat.sdk import Stats
 
         self._stats = Stats
         self.region = region

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from airflow.models.connection import Connection
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from airflow_spot_provider._compat.sdk import AirflowNotFoundException
 from airflow_spot_provider.aws.errors import Backoff, code_of, is_expired_credentials, is_worth_a_retry
 from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 

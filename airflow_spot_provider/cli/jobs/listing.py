@@ -7,9 +7,9 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import AirflowException
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
+from airflow_spot_provider._compat.sdk import AirflowException
 from airflow_spot_provider.aws.errors import is_denied, is_worth_a_retry
 from airflow_spot_provider.cli.database import NoDatabase
 from airflow_spot_provider.cli.jobs.arguments import EVERY_SECONDS

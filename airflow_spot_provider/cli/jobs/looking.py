@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import conf
-
+from airflow_spot_provider._compat.sdk import conf
 from airflow_spot_provider.cli.database import NoDatabase, metadata_database
 from airflow_spot_provider.cli.jobs.standing import JudgedJob, Standing, judged
 from airflow_spot_provider.cli.jobs.waiting import tasks_of

@@ -15,8 +15,9 @@ from typing import Any
 from airflow.models.dagrun import DagRun
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
-from sqlalchemy import ColumnElement, and_, or_, select, tuple_
+from sqlalchemy import and_, or_, select, tuple_
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import ColumnElement
 
 from airflow_spot_provider.aws.ownership import TASK, tags_of
 from airflow_spot_provider.hooks._tagged import TaggedJob

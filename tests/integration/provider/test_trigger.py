@@ -13,7 +13,7 @@ import pytest
 from airflow.jobs import triggerer_job_runner
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from airflow_spot_provider import _compat
+from airflow_spot_provider._compat import supervisor
 from airflow_spot_provider.aws import errors, lag
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.emulator import SageMakerEmulator
@@ -266,8 +266,8 @@ def test_missing_permission_ends_the_watch_and_names_what_to_grant(
 
 
 def test_this_airflow_says_that_a_user_acted() -> None:
-    """If a later Airflow says it in other words, what a triggerer logs as it ends has to be told by those: see _compat."""
-    assert triggerer_job_runner._USER_ACTION_CANCEL_MSG == _compat.USER_ACTION
+    """If a later Airflow says it in other words, what a triggerer logs as it ends has to be told by those: see _compat/."""
+    assert triggerer_job_runner._USER_ACTION_CANCEL_MSG == supervisor.USER_ACTION
 
 
 def test_emulator_counts_one_call_a_look(submit: Any, emulator: SageMakerEmulator) -> None:
