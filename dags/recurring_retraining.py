@@ -5,12 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pendulum
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, task
+from airflow.sdk import DAG, task
 from digits.assets import DATA_SET, MODEL
 from digits.config import BUCKET, DATA, RUN, SCRIPT, training_config
 
 from airflow_spot_provider.operators.report import SpotSavingsReportOperator
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
+
+try:
+    from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+except ImportError:  # before Airflow 3.2
+    from airflow.timetables.assets import AssetOrTimeSchedule
+    from airflow.timetables.trigger import CronTriggerTimetable
 
 WEEKLY = "@weekly"
 

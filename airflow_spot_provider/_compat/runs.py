@@ -1,13 +1,24 @@
-"""What a running task asks about other runs of its DAG."""
+"""What a running task asks about other runs of its DAG, and publishes for them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from airflow.sdk import __version__ as task_sdk
+
 
 class NotInThisAirflow(RuntimeError):
     """What was asked for takes a newer Airflow."""
+
+
+def push_xcom(task_instance: Any, key: str, value: Any) -> None:
+    """Set an XCom of the running task.
+
+    Airflow 3.0 refuses None (422): there it is left out, and whoever pulls it gets None as well.
+    """
+    if value is not None or not task_sdk.startswith("1.0."):
+        task_instance.xcom_push(key=key, value=value)
 
 
 def map_index(task_id: str, key: str) -> int:

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from airflow.sdk import ObjectStoragePath
 
@@ -58,9 +59,10 @@ def write_files(files: Mapping[str, bytes], path: str, *, conn_id: str | None = 
 def _folder(path: str, conn_id: str | None) -> ObjectStoragePath:
     # Not as_uri(): fsspec takes a URL's path as it is, and %3A would be part of a folder's name.
     url = path if "://" in path else f"file://{Path(path).expanduser().absolute()}"
+    parts = urlsplit(url)
+    if conn_id is None and parts.scheme in _S3 and parts.username is None:
+        conn_id = _DEFAULT_AWS_CONNECTION
     folder = ObjectStoragePath(url, conn_id=conn_id)
-    if folder.protocol in _S3 and folder.conn_id is None:
-        folder = ObjectStoragePath(url, conn_id=_DEFAULT_AWS_CONNECTION)
     if folder.protocol not in _WITHOUT_FOLDERS:
         folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from botocore.exceptions import ClientError
 
+from airflow_spot_provider._compat.runs import push_xcom
 from airflow_spot_provider._compat.sdk import TaskDeferralError, TaskDeferralTimeout, conf, mask_secret
 from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
@@ -197,7 +198,7 @@ class SpotJobOperator(TurnTakingOperator):
         """Publish how the job ended. What the trigger has published as progress is from before its end."""
         if self.do_xcom_push:
             context["ti"].xcom_push(key=RESULT_KEY, value=self._returned(description, result))
-            context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
+            push_xcom(context["ti"], SAVINGS_KEY, result.savings_percent)
             context["ti"].xcom_push(key=PROGRESS_KEY, value=self._progress(description, result))
         self._ended = description, result
         tell_events(context, self.outlets or (), result)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from botocore.exceptions import ClientError
 
+from airflow_spot_provider._compat.runs import push_xcom
 from airflow_spot_provider._compat.sdk import AirflowSkipException, PokeReturnValue
 from airflow_spot_provider.assets import tell_events
 from airflow_spot_provider.aws.kinds import Description, Kind
@@ -146,7 +147,7 @@ class SpotJobSensor(AwsBaseSensor[SageMakerSpotHook]):
     ) -> None:
         if self.do_xcom_push:
             context["ti"].xcom_push(key=RESULT_KEY, value=result.to_json())
-            context["ti"].xcom_push(key=SAVINGS_KEY, value=result.savings_percent)
+            push_xcom(context["ti"], SAVINGS_KEY, result.savings_percent)
             context["ti"].xcom_push(key=PROGRESS_KEY, value=progress)
         tell_events(context, self.outlets or (), result)
 

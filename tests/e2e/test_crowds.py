@@ -17,7 +17,7 @@ from airflow_spot_provider.demo.local_airflow import SEPARATE, LocalAirflow
 from airflow_spot_provider.demo.processes import end_session, free_ports
 from airflow_spot_provider.emulator import SageMakerEmulator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.crowd, pytest.mark.timeout(1_500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.crowd, pytest.mark.timeout(3_600)]
 
 CROWD = int(os.environ.get("CROWD", "40"))
 BUCKET = "crowd"
@@ -99,7 +99,7 @@ class Crowd:
         """Start it, and wait until all of it is deferred and watched."""
         self._airflow.trigger(DAG_ID, self.run_id)
         self._airflow.wait_for(
-            lambda: self.states() == {"deferred": CROWD}, what="all to be deferred", timeout=900
+            lambda: self.states() == {"deferred": CROWD}, what="all to be deferred", timeout=1_500
         )
         self._airflow.wait_for(lambda: self._triggers() == CROWD, what="all to be watched", timeout=120)
 
@@ -193,7 +193,7 @@ def test_cleared_crowd_has_one_job_for_each_task(airflow: LocalAirflow, crowd: C
     def _second_try_waits() -> bool:
         return all(each["try_number"] == 2 and each["state"] == "deferred" for each in crowd.tasks())
 
-    airflow.wait_for(_second_try_waits, what="all to be deferred again", timeout=900)
+    airflow.wait_for(_second_try_waits, what="all to be deferred again", timeout=1_500)
     airflow.wait_for(lambda: len(crowd.running()) == CROWD, what="one job for each task", timeout=120)
     assert first  # some are kept by the second try, if it came before the kill; the others were stopped
 
