@@ -18,7 +18,11 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.tasklog import LogTemplate
 from airflow.models.xcom import XComModel
 from airflow.utils.db import import_all_models
-from sqlalchemy import Engine, Table, insert, select, text, update
+from packaging.version import Version
+from sqlalchemy import Table, insert, select, text, update
+from sqlalchemy.engine import Engine
+
+from tests.airflow_versions import AIRFLOW
 
 BUNDLE = "tests"
 _TEMPLATE = 1
@@ -26,6 +30,11 @@ _LOG_FILE = (
     "dag_id={{ ti.dag_id }}/run_id={{ ti.run_id }}/task_id={{ ti.task_id }}/"
     "{% if ti.map_index >= 0 %}map_index={{ ti.map_index }}/{% endif %}attempt={{ try_number }}.log"
 )
+
+
+def _new_id() -> Any:
+    """A task instance's; text in the tables of Airflow before 3.2."""
+    return uuid.uuid4() if Version("3.2") <= AIRFLOW else str(uuid.uuid4())
 
 
 class Metadata:
@@ -174,7 +183,7 @@ def task_row(
 ) -> dict[str, Any]:
     """A row of the table of task instances."""
     return {
-        "id": uuid.uuid4(),
+        "id": _new_id(),
         "dag_id": dag_id,
         "run_id": run_id,
         "task_id": task_id,

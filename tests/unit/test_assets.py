@@ -21,6 +21,7 @@ from airflow_spot_provider.training import (
     Uniform,
 )
 from airflow_spot_provider.training.tuning_result import BestTrainingJob
+from tests.airflow_versions import ByAsset
 
 RESULT = SpotTrainingResult(
     job_name="j",
@@ -46,7 +47,7 @@ class _Accessor:
 
 def test_event_tells_of_the_training_beside_what_the_user_put_there() -> None:
     model, accessor = model_asset("churn"), _Accessor()
-    tell_events({"outlet_events": {model: accessor}}, [model, "no asset"], RESULT)  # type: ignore[typeddict-item]
+    tell_events({"outlet_events": ByAsset((model, accessor))}, [model, "no asset"], RESULT)  # type: ignore[typeddict-item]
 
     assert accessor.extra["by"] == "the user"
     told = accessor.extra[EVENT_KEY]
@@ -73,19 +74,19 @@ def test_event_of_a_tuning_job_is_read_with_its_figures() -> None:
         ),
     )
     model, accessor = model_asset("churn"), _Accessor()
-    tell_events({"outlet_events": {model: accessor}}, [model], tuned)  # type: ignore[typeddict-item]
+    tell_events({"outlet_events": ByAsset((model, accessor))}, [model], tuned)  # type: ignore[typeddict-item]
     assert training_of_event(SimpleNamespace(extra=accessor.extra)) == tuned
 
 
 def test_asset_that_an_outlet_only_names_is_told_too() -> None:
     named, accessor = Asset.ref(name="churn"), _Accessor()
-    tell_events({"outlet_events": {named: accessor}}, [named], RESULT)  # type: ignore[typeddict-item]
+    tell_events({"outlet_events": ByAsset((named, accessor))}, [named], RESULT)  # type: ignore[typeddict-item]
     assert accessor.extra[EVENT_KEY]["job_name"] == "j"
 
 
 def test_alias_gets_an_event_for_the_model_itself() -> None:
     alias, accessor = AssetAlias("models"), _Accessor()
-    tell_events({"outlet_events": {alias: accessor}}, [alias], RESULT)  # type: ignore[typeddict-item]
+    tell_events({"outlet_events": ByAsset((alias, accessor))}, [alias], RESULT)  # type: ignore[typeddict-item]
 
     [(asset, extra)] = accessor.added
     assert asset.uri == RESULT.model_artifacts
@@ -168,5 +169,5 @@ def test_asset_of_a_sweep_is_updated_once_and_tells_of_the_best_trial(
 
     monkeypatch.setattr(group, "Trials", _Trials)
     ti = SimpleNamespace(dag_id="d", run_id="r", task_id="sweep.results")
-    swept.result.execute({"ti": ti, "outlet_events": {model: accessor}})  # type: ignore[arg-type, typeddict-item]
+    swept.result.execute({"ti": ti, "outlet_events": ByAsset((model, accessor))})  # type: ignore[arg-type, typeddict-item]
     assert accessor.extra[EVENT_KEY]["job_name"] == "j"

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import DAG, BaseOperator, TaskGroup, task_group
 
 from airflow_spot_provider.operators.branch import (
@@ -14,6 +13,7 @@ from airflow_spot_provider.operators.branch import (
     SageMakerSpotTuningBranchOperator,
 )
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
+from tests.airflow_versions import AirflowSkipException
 
 OUTCOMES = ("Completed", "MaxWaitTimeExceeded", "MaxRuntimeExceeded", "Stopped", "Failed")
 

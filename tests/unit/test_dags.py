@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG, AssetOrTimeSchedule
+from airflow.sdk import DAG
+
+from tests.airflow_versions import AssetOrTimeSchedule, ByAsset, DagBag
 
 # Airflow's own reading of .airflowignore uses an old name of pathspec.
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
@@ -99,7 +100,7 @@ def test_gate_lets_a_good_model_through_and_fails_a_poor_one(dags: dict[str, DAG
     [model] = dags["recurring_retraining"].get_task("train").outlets
 
     def _judge(*events: Any) -> Any:
-        return gate(triggering_asset_events={model: list(events)})
+        return gate(triggering_asset_events=ByAsset((model, list(events))))
 
     poor, good = _event(metrics={"accuracy": 0.5}), _event(metrics={"accuracy": 0.9})
     assert _judge(poor, good) == "s3://b/model.tar.gz"

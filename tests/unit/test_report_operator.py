@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset, AssetAlias, TaskGroup, task, task_group
-from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_spot_provider._compat.runs import NotInThisAirflow
 from airflow_spot_provider.operators import _reported, _reported_events
@@ -21,6 +20,7 @@ from airflow_spot_provider.operators.report import SavingsReportBreached, SpotSa
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.reports.sentences import log_table
 from airflow_spot_provider.training import InvalidSpotRequest, Outcome, SpotTrainingError, SpotTrainingResult
+from tests.airflow_versions import AirflowSkipException, ByAsset
 
 CONFIG = {
     "RoleArn": "arn:aws:iam::123456789012:role/training",
@@ -336,13 +336,12 @@ def test_report_of_asset_events(monkeypatch: pytest.MonkeyPatch) -> None:
             timestamp=NOON + timedelta(days=day), extra=extra, source_run_id=f"r{day}", source_task_id="train"
         )
 
-    events = {
-        asset: [
-            _event(0, {"airflow_spot": _json()}),
-            _event(1, {"airflow_spot": _json()}),
-            _event(2, {"by": "hand"}),
-        ]
-    }
+    told = [
+        _event(0, {"airflow_spot": _json()}),
+        _event(1, {"airflow_spot": _json()}),
+        _event(2, {"by": "hand"}),
+    ]
+    events = ByAsset((asset, told))
     report = _execute(
         _report(training_task_ids=None, assets=[asset], last_n_runs=2),
         _Runs({}),
@@ -355,7 +354,11 @@ def test_report_of_asset_events(monkeypatch: pytest.MonkeyPatch) -> None:
 
     one = _report(training_task_ids=None, assets=[asset])
     triggered = _execute(
-        one, _Runs({}), monkeypatch, inlet_events=events, triggering_asset_events={asset: events[asset][1:2]}
+        one,
+        _Runs({}),
+        monkeypatch,
+        inlet_events=events,
+        triggering_asset_events=ByAsset((asset, told[1:2])),
     )
     assert [run["run_id"] for run in triggered["runs"]] == ["r1"]
     assert triggered["trend"]["against"] == "r0"
@@ -368,7 +371,10 @@ def test_report_of_asset_events(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_report_of_an_asset_without_events_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     asset = Asset("model")
     report = _execute(
-        _report(training_task_ids=None, assets=[asset]), _Runs({}), monkeypatch, inlet_events={asset: []}
+        _report(training_task_ids=None, assets=[asset]),
+        _Runs({}),
+        monkeypatch,
+        inlet_events=ByAsset((asset, [])),
     )
     assert report["notes"] == ["The assets have no event yet: nothing is reported."]
 
@@ -409,7 +415,7 @@ def test_events_of_a_mapped_training_are_one_run(monkeypatch: pytest.MonkeyPatch
     events = _events_of_runs(members=30, runs=5)
     of_assets = {"training_task_ids": None, "assets": [asset]}
     report = _execute(
-        _report(**of_assets, last_n_runs=2), _Runs({}), monkeypatch, inlet_events={asset: events}
+        _report(**of_assets, last_n_runs=2), _Runs({}), monkeypatch, inlet_events=ByAsset((asset, events))
     )
 
     assert [(run["run_id"], run["jobs"]) for run in report["runs"]] == [("r0", 30), ("r1", 30)]
@@ -422,8 +428,8 @@ def test_events_of_a_mapped_training_are_one_run(monkeypatch: pytest.MonkeyPatch
         _report(**of_assets),
         _Runs({}),
         monkeypatch,
-        inlet_events={asset: events},
-        triggering_asset_events={asset: [events[7], events[3]]},
+        inlet_events=ByAsset((asset, events)),
+        triggering_asset_events=ByAsset((asset, [events[7], events[3]])),
     )
     assert [(run["run_id"], run["jobs"]) for run in two["runs"]] == [("r0", 2)]
     assert (two["trend"]["against"], two["trend"]["savings_percent"]) == ("r1", pytest.approx(20))
@@ -436,7 +442,7 @@ def test_no_more_events_are_asked_for_than_it_takes(monkeypatch: pytest.MonkeyPa
             _report(training_task_ids=None, assets=[asset]),
             _Runs({}),
             monkeypatch,
-            inlet_events={asset: events},
+            inlet_events=ByAsset((asset, events)),
         )
         assert events.asked == asked
 
@@ -446,7 +452,7 @@ def test_report_of_very_many_events_says_where_it_stops(monkeypatch: pytest.Monk
     asset = Asset("model")
     of_assets = {"training_task_ids": None, "assets": [asset]}
     report = _execute(
-        _report(**of_assets), _Runs({}), monkeypatch, inlet_events={asset: _events_of_runs(50, 2)}
+        _report(**of_assets), _Runs({}), monkeypatch, inlet_events=ByAsset((asset, _events_of_runs(50, 2)))
     )
     assert report["jobs"] == 40
     assert report["notes"] == [
@@ -454,7 +460,7 @@ def test_report_of_very_many_events_says_where_it_stops(monkeypatch: pytest.Monk
     ]
     # The run before is not known whole: there is nothing to compare with.
     report = _execute(
-        _report(**of_assets), _Runs({}), monkeypatch, inlet_events={asset: _events_of_runs(30, 3)}
+        _report(**of_assets), _Runs({}), monkeypatch, inlet_events=ByAsset((asset, _events_of_runs(30, 3)))
     )
     assert (report["jobs"], report["notes"], report["trend"]) == (30, [], None)
 
@@ -463,7 +469,7 @@ def test_report_of_very_many_events_says_where_it_stops(monkeypatch: pytest.Monk
         _report(**of_assets, since=timedelta(days=30)),
         _Runs({}),
         monkeypatch,
-        inlet_events={asset: _events_of_runs(2, 6)},
+        inlet_events=ByAsset((asset, _events_of_runs(2, 6))),
     )
     assert [run["run_id"] for run in report["runs"]] == ["r0", "r1", "r2"]
     assert report["trend"]["against"] == "r1"
@@ -473,7 +479,7 @@ def test_report_of_very_many_events_says_where_it_stops(monkeypatch: pytest.Monk
 def test_report_that_may_not_read_an_assets_events_says_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     report = _report(training_task_ids=None, assets=[Asset("model")])
     with pytest.raises(SpotTrainingError, match="A mapped report takes its assets in inlets= as well"):
-        _execute(report, _Runs({}), monkeypatch, inlet_events={})
+        _execute(report, _Runs({}), monkeypatch, inlet_events=ByAsset())
 
 
 def test_report_since_a_time_without_events_says_that(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -482,7 +488,7 @@ def test_report_since_a_time_without_events_says_that(monkeypatch: pytest.Monkey
         _report(training_task_ids=None, assets=[asset], since=NOON + timedelta(days=3650)),
         _Runs({}),
         monkeypatch,
-        inlet_events={asset: _events_of_runs(1, 2)},
+        inlet_events=ByAsset((asset, _events_of_runs(1, 2))),
     )
     assert report["notes"] == [
         "The assets have no event since 2036-11-22T12:00:00.000+00:00: nothing is reported."

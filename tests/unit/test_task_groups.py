@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import DAG
 
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.task_groups import spot_training_group
 from airflow_spot_provider.training import InvalidSpotRequest, SpotTrainingError
+from tests.airflow_versions import AirflowSkipException
 
 CONFIG = {
     "RoleArn": "arn:aws:iam::123456789012:role/training",

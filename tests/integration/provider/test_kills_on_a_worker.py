@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
 
 from airflow_spot_provider.aws import patience
 from airflow_spot_provider.aws.errors import Backoff
@@ -16,6 +15,7 @@ from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.operators import _stopping
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.training import SpotTrainingError
+from tests.airflow_versions import TaskDeferralTimeout, TaskDeferred
 from tests.integration.provider.task_instance import FakeTaskInstance
 
 pytestmark = pytest.mark.usefixtures("aws_connection")

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferred
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.task_groups import spot_training_group
 from airflow_spot_provider.training import InvalidSpotRequest, SpotAlert, SpotProgress
 from tests import alerting
+from tests.airflow_versions import DagSerialization, TaskDeferred
 from tests.integration.provider.task_instance import FakeTaskInstance
 
 URI = "s3://integration/looked-after"

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_spot_provider.operators._while_waiting import publish_curves
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
@@ -15,6 +14,7 @@ from airflow_spot_provider.triggers import _job as triggers_job
 from airflow_spot_provider.triggers import _matching
 from airflow_spot_provider.triggers._curves import match_lines
 from airflow_spot_provider.triggers._progress import METRICS_KEY, publisher_of_this_loop
+from tests.airflow_versions import TaskDeferred
 from tests.integration.conftest import BUCKET
 from tests.integration.provider.supervisor import Supervisor, serve_triggers
 from tests.integration.provider.task_instance import FakeTaskInstance

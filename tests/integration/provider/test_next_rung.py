@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.ownership import stop_for_next_rung
@@ -16,6 +15,7 @@ from airflow_spot_provider.hooks.sagemaker_spot import SageMakerSpotHook
 from airflow_spot_provider.operators.branch import SageMakerSpotBranchOperator
 from airflow_spot_provider.task_groups import spot_training_group
 from airflow_spot_provider.training import TrainingJobStopped
+from tests.airflow_versions import TaskDeferred
 from tests.integration.provider.task_instance import FakeTaskInstance
 
 pytestmark = pytest.mark.usefixtures("aws_connection")

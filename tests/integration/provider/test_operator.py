@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
 from airflow_spot_provider.aws.ownership import RELEASED, TASK, TRY
@@ -27,6 +26,7 @@ from airflow_spot_provider.training import (
     WatchFailed,
 )
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
+from tests.airflow_versions import TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 from tests.integration.provider.task_instance import FakeTaskInstance
 
 pytestmark = pytest.mark.usefixtures("aws_connection")

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from airflow_spot_provider.aws import patience
 from airflow_spot_provider.aws.errors import Backoff
@@ -28,6 +27,7 @@ from airflow_spot_provider.training import (
     spot_tuning_request,
 )
 from airflow_spot_provider.training.alerts import checked_alerts
+from tests.airflow_versions import AirflowSkipException, TaskDeferred
 from tests.integration.provider.task_instance import FakeTaskInstance
 
 pytestmark = pytest.mark.usefixtures("aws_connection")

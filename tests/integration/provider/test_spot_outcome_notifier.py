@@ -16,7 +16,6 @@ from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from airflow.sdk import DAG
 from airflow.sdk.bases.operator import BaseOperator
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_spot_provider.emulator import SageMakerEmulator
 from airflow_spot_provider.notifications.spot_outcome import SpotOutcomeNotifier
@@ -30,6 +29,7 @@ from airflow_spot_provider.training import (
     progress_of,
 )
 from tests import alerting
+from tests.airflow_versions import DagSerialization
 from tests.builders import a_training_job
 
 PRICE = Price(0.36, "USD", "2026-11-21")

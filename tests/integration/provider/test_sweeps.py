@@ -14,7 +14,6 @@ from typing import Any
 import optuna
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferred
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -41,6 +40,7 @@ from airflow_spot_provider.training import (
     Uniform,
 )
 from airflow_spot_provider.triggers._training_log import TrainingLog
+from tests.airflow_versions import TaskDeferred
 from tests.integration.provider.task_instance import FakeTaskInstance
 from tests.unit.aws.log_service import START, Liberties, LogService
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 from botocore.exceptions import ClientError
 
 from airflow_spot_provider.aws import errors
@@ -35,6 +34,7 @@ from airflow_spot_provider.training import (
 from airflow_spot_provider.triggers import _job as triggers_job
 from airflow_spot_provider.triggers import tuning as triggers_tuning
 from airflow_spot_provider.triggers.tuning import SageMakerSpotTuningTrigger
+from tests.airflow_versions import TaskDeferred
 from tests.integration.provider.task_instance import FakeTaskInstance
 
 pytestmark = pytest.mark.usefixtures("aws_connection")

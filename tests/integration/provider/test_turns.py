@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_spot_provider.aws.errors import Backoff
 from airflow_spot_provider.aws.kinds import TRAINING_JOBS
@@ -24,6 +23,7 @@ from airflow_spot_provider.operators.tuning import SageMakerSpotTuningOperator
 from airflow_spot_provider.training import InstanceTypeNotAvailable, QuotaTooSmall, WaitedInVain
 from airflow_spot_provider.triggers.training import SageMakerSpotTrainingTrigger
 from airflow_spot_provider.triggers.turn import SageMakerSpotTurnTrigger
+from tests.airflow_versions import TaskDeferred
 from tests.integration.provider.task_instance import FakeTaskInstance
 
 pytestmark = pytest.mark.usefixtures("aws_connection")

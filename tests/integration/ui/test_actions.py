@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from airflow import sdk
 from airflow.models.serialized_dag import SerializedDagModel
-from airflow.serialization.serialized_objects import DagSerialization
 from fastapi.testclient import TestClient
 
 from airflow_spot_provider.aws.ownership import NEXT_RUNG, tags_of
@@ -18,6 +17,7 @@ from airflow_spot_provider.hooks._jobs import SageMakerJobs
 from airflow_spot_provider.operators.training import SageMakerSpotTrainingOperator
 from airflow_spot_provider.training import TaskIdentity, progress_of
 from airflow_spot_provider.training.progress import Facts
+from tests.airflow_versions import DagSerialization
 from tests.integration.ui.conftest import SignIn
 from tests.ui.metadata import Metadata, ago
 

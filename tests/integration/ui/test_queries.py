@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine
 
 from tests.integration.ui.conftest import SignIn, used_by_airflow
 from tests.ui import many

@@ -17,6 +17,7 @@ from airflow_spot_provider.ui.answers import Json
 from airflow_spot_provider.ui.charts import charts_of_runs, charts_of_trials
 from airflow_spot_provider.ui.recent import Recent
 from airflow_spot_provider.ui.task_log import MOST_LINES, training_lines
+from tests.airflow_versions import needs_airflow
 
 
 class Clock:
@@ -164,6 +165,7 @@ def test_answers_are_ascii_and_hold_no_number_that_json_does_not_have() -> None:
     assert Json({"loss": [float("nan"), (float("inf"), 1.5)]}).body == b'{"loss":[null,[null,1.5]]}'
 
 
+@needs_airflow("3.1", "its plugins_manager imports FastAPI before")
 def test_plugin_imports_no_application() -> None:
     """Each scheduler, triggerer and worker imports plugins."""
     program = "import sys, airflow_spot_provider.ui.plugin; print([name for name in sys.modules if 'fastapi' in name])"
@@ -173,6 +175,7 @@ def test_plugin_imports_no_application() -> None:
     assert told.stdout.splitlines()[-1] == "[]"
 
 
+@needs_airflow("3.1", "there are no pages before, which is what is acted out here")
 def test_before_airflow_3_1_there_is_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(AirflowPlugin, "external_views")
     try:
