@@ -32,7 +32,7 @@ def _airflow(*arguments: str) -> Any:
         text=True,
         check=True,
     )
-    return json.loads(done.stdout[done.stdout.index("[") :])
+    return json.loads(done.stdout[done.stdout.index("[{") :])
 
 
 def test_it_is_the_wheel_that_is_tested() -> None:
