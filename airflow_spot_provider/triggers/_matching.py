@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import regex
+if TYPE_CHECKING:
+    import regex
 
 LONGEST_LINE = 2_000
 """Characters of a line that are looked at."""
@@ -33,6 +34,8 @@ def compiled(expression: str) -> regex.Pattern[str]:
 
     :raises CannotMatch: it is none.
     """
+    import regex  # not with the module: a DAG file that is parsed matches nothing
+
     try:
         re.compile(expression)
         return regex.compile(_NO_COUNT.sub(_literal, expression), regex.VERSION0, cache_pattern=False)
