@@ -78,7 +78,7 @@ with DAG(
         upload_script(S3Hook(), script_uri)
         upload_digits(S3Hook(), data_uri)
 
-    @task
+    @task(multiple_outputs=False)
     def report(tuned: list[dict[str, Any]]) -> dict[str, Any]:
         """The best of all training jobs, and what they saved together."""
         from airflow_spot_provider.training import Savings, SpotTuningResult

@@ -72,7 +72,7 @@ with DAG(
             fixed={"model": found["model"]},
         )
 
-    @task
+    @task(multiple_outputs=False)
     def report(best: dict[str, Any], savings: dict[str, Any], budget: dict[str, Any]) -> dict[str, Any]:
         """What was found, what it saved, and why the second round was as wide as it was."""
         summary = {

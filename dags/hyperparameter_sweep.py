@@ -41,7 +41,7 @@ with DAG(
         upload_script(S3Hook(), script_uri)
         upload_digits(S3Hook(), data_uri)
 
-    @task
+    @task(multiple_outputs=False)
     def report(sweep: dict[str, Any]) -> dict[str, Any]:
         """The best trial, and what the sweep saved."""
         summary = {**sweep, "best": sweep["best"][0]}

@@ -37,7 +37,7 @@ with DAG(
         upload_script(S3Hook(), script_uri)
         upload_digits(S3Hook(), data_uri)
 
-    @task
+    @task(multiple_outputs=False)
     def report(**context: Any) -> dict[str, Any]:
         """What each training saved, from XCom."""
         savings = {

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_spot_provider.demo.local_airflow import LocalAirflow
 from airflow_spot_provider.emulator import SageMakerEmulator
+from tests.airflow_versions import needs_airflow
 
 pytestmark = pytest.mark.e2e
 
@@ -107,6 +108,7 @@ def test_progress_and_training_log_are_seen_while_the_task_is_deferred(
     assert _is(airflow, "e2e_long", run_id, "deferred")
 
 
+@needs_airflow("3.1", "a killed process is not retried before: `airflow-spot jobs` finds its job")
 def test_worker_killed_between_submit_and_deferral_has_its_job_adopted_by_the_retry(
     airflow: LocalAirflow, run_id: str, jobs: Any
 ) -> None:

@@ -54,7 +54,6 @@ def test_airflow_lists_the_provider_with_its_version() -> None:
 @pytest.mark.parametrize(
     ("what", "of_ours"),
     [
-        ("hooks", "airflow_spot_provider.hooks.sagemaker_spot.SageMakerSpotHook"),
         ("links", "airflow_spot_provider.links."),
         ("triggers", "airflow_spot_provider.triggers.training"),
         ("notifications", "airflow_spot_provider.notifications.spot_outcome"),
