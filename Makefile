@@ -24,7 +24,7 @@ KEEP ?=
 PYTEST_ARGS ?=
 BEYOND_UNITS := tests/simulation tests/integration tests/e2e tests/ui
 
-.PHONY: help setup demo test test-unit test-simulation test-integration test-e2e test-search test-crowds test-ui screenshots test-clients parity bench bench-emulator bench-fan-out bench-sweeps bench-ui bench-ui-live lint format constraints wheel clean
+.PHONY: help setup demo test test-unit test-simulation test-integration test-e2e test-search test-crowds test-ui screenshots test-clients test-matrix parity bench bench-emulator bench-fan-out bench-sweeps bench-ui bench-ui-live lint format constraints wheel clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,10 @@ build/clients/%/.ready: tests/clients/%.txt | $(READY)
 	@$(BIN)/python -m pip --python build/clients/$*/bin/python install --quiet --disable-pip-version-check --no-compile \
 	    --requirement $<
 	@touch $@
+
+MATRIX_ARGS ?= --write
+test-matrix: $(READY) ## Install the wheel beside each supported Airflow, and try it there (MATRIX_ARGS="--airflow 3.0.6 --python 3.11")
+	$(BIN)/python -m tests.matrix $(MATRIX_ARGS)
 
 PARITY_ARGS ?=
 parity: $(READY) ## Compare the table of answers with a real AWS account's (PARITY_ARGS=--yes makes the calls)
