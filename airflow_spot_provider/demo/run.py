@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ BUCKET = "spot-training"
 ROLE = "arn:aws:iam::123456789012:role/spot-training"
 SPEED = 60.0
 """A minute of SageMaker's time passes in a second."""
-TIMEOUT_SECONDS = 1200.0
-"""Of the DAG run, which takes a minute or two; a busy machine is no reason to end it."""
+STILL_SECONDS = 600.0
+"""For which a DAG run may stand still, no task and no job changing: a slow machine is no reason to end what goes on."""
 
 
 def run_demo(dag_id: str, *, dags: Path, build: Path, output: Path, keep: bool) -> int:
@@ -125,16 +125,32 @@ def _run_dag(console: Console, emulator: SageMakerEmulator, airflow: LocalAirflo
 
 
 def _until_over(
-    airflow: LocalAirflow, dag_id: str, run_id: str, jobs: Jobs
+    airflow: LocalAirflow,
+    dag_id: str,
+    run_id: str,
+    jobs: Jobs,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Mapping[str, Timeline]]:
-    end = time.monotonic() + TIMEOUT_SECONDS
+    """The jobs' timelines, over and over, until the run has ended.
+
+    :raises LocalAirflowError: it stands still.
+    """
+    stood, changed = None, clock()
     while airflow.run_state(dag_id, run_id) not in ("success", "failed"):
-        yield jobs.timelines()
-        if time.monotonic() > end:
+        timelines = jobs.timelines()
+        yield timelines
+        states = airflow.task_states(dag_id, run_id)
+        stands = (states, {name: line_of(timeline).plain for name, timeline in timelines.items()})
+        if stands != stood:
+            stood, changed = stands, clock()
+        elif clock() - changed > STILL_SECONDS:
             raise LocalAirflowError(
-                f"The DAG run took more than {TIMEOUT_SECONDS:.0f} s: {airflow.task_states(dag_id, run_id)}"
+                f"The DAG run stands still: for {STILL_SECONDS:.0f} s no task and no job has changed. Tasks: {states}. Its logs are "
+                f"in {airflow.home / 'logs'}."
             )
-        time.sleep(0.5)
+        sleep(0.5)
     yield jobs.timelines()
 
 
