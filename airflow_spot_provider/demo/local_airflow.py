@@ -287,10 +287,18 @@ class LocalAirflow:
         )
 
     def _knows(self, dag_id: str) -> bool:
-        errors = self.get("/importErrors")["import_errors"]
-        if errors:
-            raise LocalAirflowError(f"A DAG file cannot be imported: {errors[0]['stack_trace']}")
-        return any(dag["dag_id"] == dag_id for dag in self.get("/dags", limit=100)["dags"])
+        """Whether the DAG is read. A file that cannot be imported is no matter if it is another DAG's.
+
+        :raises LocalAirflowError: the file that names the DAG cannot be imported.
+        """
+        if any(dag["dag_id"] == dag_id for dag in self.get("/dags", limit=100)["dags"]):
+            return True
+        for error in self.get("/importErrors")["import_errors"]:
+            if dag_id in (self._dags / error["filename"]).read_text(errors="replace"):
+                raise LocalAirflowError(
+                    f"{error['filename']} cannot be imported, which names {dag_id}:\n{error['stack_trace']}"
+                )
+        return False
 
     def _newest_log_lines(self) -> str:
         parts = []
