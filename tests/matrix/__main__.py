@@ -111,12 +111,21 @@ class Row:
         )
 
     def pytest(self, *arguments: str, timeout: float = 1_800) -> str:
-        """Run tests of its copy; what passed, failed and was left out.
+        """Run tests of its copy; what passed, failed and was left out. Packages of a year ago warn of each other: that is no error.
 
         :raises Failed: some failed.
         """
         told = self.run(
-            self.bin / "pytest", "-q", "-p", "no:anyio", "-p", "no:cacheprovider", *arguments, timeout=timeout
+            self.bin / "pytest",
+            "-q",
+            "-p",
+            "no:anyio",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "filterwarnings=default",
+            *arguments,
+            timeout=timeout,
         )
         [*_, counts] = re.findall(r"^=*\s?(\d+ passed.*?) in [\d.]+s", told, re.MULTILINE)
         return str(counts)
